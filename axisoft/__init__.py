@@ -1,0 +1,24 @@
+"""Numerically stable softmax, log-softmax, log-sum-exp, sigmoid and cross-entropy for any array library.
+
+Each function is written once, against the Python Array API standard. Arrays go in, arrays of the same library come out,
+on the same device; the library's own transformations (autograd, jit) go through. Importing axisoft imports no library.
+"""
+
+from axisoft._losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
+from axisoft._sigmoid import log_sigmoid, sigmoid, softplus
+from axisoft._softmax import log_softmax, logsumexp, softmax, softmax2d
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "nll_loss",
+    "sigmoid",
+    "softmax",
+    "softmax2d",
+    "softplus",
+]

@@ -1,0 +1,149 @@
+"""The command line: the slides' example, and the golden values on every backend that is installed here.
+
+    python -m axisoft                                  both
+    python -m axisoft show                             the example alone
+    python -m axisoft check --backend torch jax:cuda   the golden values on chosen backends
+
+Exit status 0 if every promise is kept, 1 if one is not or a backend is missing, 2 for a command that makes no sense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import axisoft
+from axisoft import testing
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return _run(parser, arguments)
+    except BrokenPipeError:  # the reader had seen enough
+        sys.stderr.close()
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    described: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = argparse.ArgumentParser(prog="axisoft", description=__doc__, **described)
+    parser.add_argument("--version", action="version", version=f"axisoft {axisoft.__version__}")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    commands = parser.add_subparsers(dest="command", metavar="show | check")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object")
+    commands.add_parser("show", parents=[shared], help="the slides' logits through sigmoid and softmax over each axis")
+    check = commands.add_parser("check", parents=[shared], help="the golden values, judged")
+    check.add_argument(
+        "--backend",
+        nargs="+",
+        metavar="NAME[:DEVICE]",
+        help="which backends; every one that is installed unless some are named",
+    )
+    return parser
+
+
+def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    out: dict[str, Any] = {"axisoft": axisoft.__version__}
+    text = not arguments.json
+    if arguments.command != "check":
+        out["slides"] = _show(text)
+    ok = True
+    if arguments.command != "show":
+        try:
+            names = getattr(arguments, "backend", None)
+            targets = testing.installed() if names is None else [testing.target(name) for name in names]
+        except ValueError as error:
+            parser.error(str(error))
+        except testing.Missing as error:
+            print(f"axisoft: {error}", file=sys.stderr)
+            return 1
+        out["backends"] = [_check(target, text) for target in targets]
+        ok = out["ok"] = all(backend["ok"] for backend in out["backends"])
+        if text:
+            cases = sum(row["cases"] for backend in out["backends"] for row in backend["functions"])
+            names = ", ".join(backend["name"] for backend in out["backends"])
+            verdict = "every promise is kept" if ok else "SOME PROMISES ARE BROKEN"
+            print(f"{cases} golden values on {names}: {verdict}.")
+    if not text:
+        print(json.dumps(out, indent=1))
+    return 0 if ok else 1
+
+
+def _show(text: bool) -> list[dict[str, Any]]:
+    """The slides' tables as this machine computes them, and the class map they lead to."""
+    doc = testing.slides()
+    results = []
+    for table in doc["tables"]:
+        x = np.asarray(doc["logits"][table["logits"]], dtype=np.float64)
+        options = {"axis": table["axis"]} if "axis" in table else {}
+        y = getattr(axisoft, table["function"])(x, **options)
+        result = {"title": table["title"], "note": table["note"], "logits": x.tolist(), "result": y.tolist()}
+        names = doc["classes"][table["logits"]]
+        if "class_map" in table:
+            result["class_map"] = [[names[c] for c in row] for row in np.argmax(y, axis=0).tolist()]
+        results.append(result)
+        if text:
+            if table["title"] in ("sigmoid", "sigmoid of the wafer map"):
+                print(f"Logits, {' x '.join(str(n) for n in x.shape)} (class, height, width)")
+                _print_classes(names, x, 0)
+                print()
+            print(f"{table['title']}: {table['note']}")
+            _print_classes(names, y, table["decimals"])
+            for row in result.get("class_map", []):
+                print("  class map  " + "".join(f"{name:12}" for name in row))
+            print()
+    return results
+
+
+def _print_classes(names: Sequence[str], x: Any, decimals: int) -> None:
+    for i in range(x.shape[1]):
+        start = "" if i else " ".join(f"{name:^17}" for name in names) + "\n  "
+        cells = (" ".join(f"{v:8.{decimals}f}" for v in channel[i]) for channel in x)
+        print("  " + start + " ".join(f"{cell:17}" for cell in cells).rstrip())
+
+
+def _check(target: testing.Target, text: bool) -> dict[str, Any]:
+    where = f"{target.name} {target.version} on {target.device_name}"
+    if text:
+        print(f"{where}\n  {'function':33} {'cases':>5}  {'worst ulp':>15}  {'':9} promise", flush=True)
+    with warnings.catch_warnings():
+        # Libraries that run NumPy underneath, later and in threads of their own, warn of infinities that cases hold.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        report = testing.conformance(target)
+    for row in report.rows:
+        if text:
+            print(f"  {row}", flush=True)
+            for failure in row.failures:
+                print(f"    {failure}")
+    if text:
+        print()
+    return {
+        "name": target.name,
+        "version": target.version,
+        "device": target.device_name,
+        "ok": report.ok,
+        "functions": [
+            {
+                "function": row.function,
+                "promise": row.promise,
+                "cases": row.cases,
+                "worst_ulp": row.worst.ulp if np.isfinite(row.worst.ulp) else None,
+                "allowed_ulp": row.worst.allowed,
+                "failures": row.failures,
+            }
+            for row in report.rows
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

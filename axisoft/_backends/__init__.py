@@ -1,0 +1,100 @@
+"""The only list of backends. A row makes a library known by name; a file beside this one makes it fast.
+
+A library without a row works all the same: its arrays name their namespace, and the formulas need no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+import array_api_compat as compat
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One array library.
+
+    name : what the user calls it.
+    package : the module that shows whether it is installed.
+    namespace : the module that its arrays give as their namespace.
+    executor : the file here that runs ops on it; None where the formulas run as they are.
+    dtypes : the floating dtypes it has, of those that axisoft's golden values come in.
+    devices : the devices worth naming to it; the first is where its arrays live unless told otherwise.
+    gradients : how its users differentiate.
+    note : what a user should know before they choose it.
+    """
+
+    name: str
+    package: str
+    namespace: str
+    executor: str | None
+    dtypes: tuple[str, ...]
+    devices: tuple[str, ...]
+    gradients: str
+    note: str
+
+
+_ALL = ("float16", "bfloat16", "float32", "float64")
+
+BACKENDS = (
+    Backend("numpy", "numpy", "array_api_compat.numpy", "numpy", ("float16", "float32", "float64"), ("cpu",), "-",
+            "read-only, strided, Fortran-ordered and byte-swapped arrays included"),
+    Backend("torch", "torch", "array_api_compat.torch", "torch", _ALL, ("cpu", "cuda"), "`backward()`",
+            "one `autograd.Function` for every op"),
+    Backend("jax", "jax", "jax.numpy", "jax", _ALL, ("cpu", "cuda"), "`jax.grad`",
+            "one jitted dispatch a call; float64 needs `jax_enable_x64`"),
+    Backend("cupy", "cupy", "array_api_compat.cupy", "cupy", ("float16", "float32", "float64"), ("cuda",), "-",
+            "needs a CUDA device; not part of the default test run"),
+    Backend("array_api_strict", "array_api_strict", "array_api_strict", None, ("float32", "float64"), ("cpu",), "-",
+            "the standard and nothing else: the proof for libraries that are not in this table"),
+    Backend("dask", "dask.array", "array_api_compat.dask.array", None, ("float16", "float32", "float64"), ("cpu",),
+            "-", "results stay lazy"),
+)  # fmt: skip
+
+BY_NAME = {backend.name: backend for backend in BACKENDS}
+_BY_NAMESPACE = {backend.namespace: backend for backend in BACKENDS}
+
+
+def of(xp: Any) -> Backend | None:
+    """The row of a namespace, if it has one."""
+    return _BY_NAMESPACE.get(xp.__name__)
+
+
+def name_of(xp: Any) -> str:
+    backend = of(xp)
+    return xp.__name__ if backend is None else backend.name
+
+
+def device(x: Any, xp: Any) -> Any:
+    """The device that x is bound to; None where it is not known yet or where the library may still choose."""
+    module = executor(xp)
+    return compat.device(x) if module is None or not hasattr(module, "device") else module.device(x)
+
+
+def readable(x: Any, xp: Any) -> bool:
+    """Whether the values of x can be read here and now, without waiting for a device or forcing a lazy graph."""
+    return _reader(xp)(x)
+
+
+def device(x: Any, xp: Any) -> Any:
+    """The device that x is bound to; None where it is not known yet or where the library may still choose."""
+    module = executor(xp)
+    return compat.device(x) if module is None or not hasattr(module, "device") else module.device(x)
+
+
+def readable(x: Any, xp: Any) -> bool:
+    """Whether the values of x can be read here and now, without waiting for a device or forcing a lazy graph."""
+    module = executor(xp)
+    return not compat.is_lazy_array(x) if module is None else module.readable(x)
+
+
+@lru_cache(maxsize=None)
+def executor(xp: Any) -> Any:
+    """The module that runs ops on this namespace's arrays; None where the formulas run as they are."""
+    backend = of(xp)
+    if backend is None or backend.executor is None:
+        return None
+    return import_module(f"{__name__}.{backend.executor}")

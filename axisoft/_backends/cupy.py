@@ -1,0 +1,28 @@
+"""CuPy: the formulas as they are, on the device of the arrays."""
+
+from __future__ import annotations
+
+import cupy
+
+from axisoft import _core
+
+
+def evaluate(op, arrays, *, xp, **static):
+    def do(op, *arrays, **options):
+        return op.formula(*arrays, xp=xp, **options)
+
+    with arrays[0].device:
+        return _core.evaluate(do, op, arrays, xp=xp, **static)
+
+
+def readable(x):
+    """Reading a value would wait for the device."""
+    return False
+
+
+def find_device(name):
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError("cupy finds no CUDA device") from error
+    return None  # the current one

@@ -1,0 +1,68 @@
+"""JAX: a ``custom_jvp`` per op and options, and one jitted program per call, so that an eager call is one dispatch."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from axisoft import _core
+
+
+@lru_cache(maxsize=None)
+def _differentiable(op, options):
+    options = dict(options)
+
+    @jax.custom_jvp
+    def call(*arrays):
+        return op.formula(*arrays, xp=jnp, **options)
+
+    @partial(call.defjvp, symbolic_zeros=True)
+    def rule(primals, tangents):
+        y = call(*primals)
+        # What does not vary comes as a symbolic zero: nothing is computed for it.
+        tangents = tuple(None if t is None or isinstance(t, SymbolicZero) else t for t in tangents)
+        return y, op.jvp(tangents, y, primals, do, jnp, **options)
+
+    return call
+
+
+def do(op, *arrays, **options):
+    return _differentiable(op, tuple(options.items()))(*arrays)
+
+
+@partial(jax.jit, static_argnames=("op", "dtype", "out", "static"))
+def _program(op, arrays, dtype, out, static):
+    return _core.evaluate(do, op, arrays, xp=jnp, dtype=dtype, out=out, **dict(static))
+
+
+def evaluate(op, arrays, *, xp, dtype, out, **static):
+    return _program(op, arrays, dtype=jnp.dtype(dtype), out=jnp.dtype(out), static=tuple(static.items()))
+
+
+def readable(x):
+    """A concrete array in the host's memory, all of it in this process."""
+    return (
+        not isinstance(x, jax.core.Tracer)
+        and x.is_fully_addressable
+        and all(device.platform == "cpu" for device in x.sharding.device_set)
+    )
+
+
+def device(x):
+    """The one device that x was put on; None for a tracer, an array that JAX may still move, and one on several."""
+    if isinstance(x, jax.core.Tracer) or not x.committed or len(x.sharding.device_set) != 1:
+        return None
+    (only,) = x.sharding.device_set
+    return only
+
+
+def find_device(name):
+    return jax.devices(name)[0]
+
+
+def every_dtype():
+    """While it is open, JAX has float64."""
+    return jax.enable_x64(True)

@@ -1,0 +1,331 @@
+"""Cross-entropy, negative log-likelihood and binary cross-entropy, per sample and in nats.
+
+With h_c = -log p_c >= 0, K classes, targets t (the indicator of the class for indices, which is never built), class
+weights w, sample weight f and the smoothing s, a sample's loss is
+
+    f * ( (1 - s) sum_c t_c w_c h_c  +  s/K sum_c w_c h_c  +  z_loss * lse^2 * sum_c t_c w_c ).
+
+With m the largest logit, L = lse - m >= 0 and d = x - m <= 0, every h_c = L - d_c is a sum of two numbers of one sign,
+so no digit of a small loss is lost.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from axisoft._core.op import Op, Promise
+from axisoft._core.sigmoid import SIGMOID, SOFTPLUS, tail
+from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, centred, visible
+from axisoft._core.stable import below, classes, hide, others, pick, shifted, sum_to, total
+from axisoft._core.weights import (
+    WEIGHTS,
+    along_weights_vjp,
+    as_floats,
+    lay,
+    loss_op,
+    per_sample,
+    read_samples,
+    settle,
+    times,
+)
+
+
+class _Slices(NamedTuple):
+    """What the logits say of each sample; the class axis is kept."""
+
+    x: Any  # -inf where hidden
+    shift: Any
+    d: Any
+    e: Any
+    s: Any
+    rest: Any  # s without its largest term
+    log: Any  # L = log(s) = log1p(rest)
+
+    def lse(self):
+        return self.shift + self.log
+
+
+def _slices(x, where, *, axis, xp):
+    x = hide(x, where, xp)
+    _, shift, d = shifted(x, (axis,), xp)
+    e = xp.exp(d)
+    s, rest = others(d, e, (axis,), xp)
+    return _Slices(x, shift, d, e, s, rest, xp.log1p(rest))
+
+
+def _smoothing(x, weight, where, *, axis, label_smoothing, xp):
+    """The smoothing's weight ``s/K w_c`` of each visible class, laid out to broadcast against x, and its sum over c."""
+    w = lay(weight, x, axis, xp)
+    if where is None:
+        each = label_smoothing / x.shape[axis]
+        return (each, label_smoothing) if w is None else (each * w, each * total(w, (axis,), xp))
+    seen = xp.astype(xp.broadcast_to(where, x.shape), x.dtype)
+    each = label_smoothing / xp.maximum(total(seen, (axis,), xp), 1.0) * seen
+    each = times(w, each)
+    return each, total(each, (axis,), xp)
+
+
+def cross_entropy(x, targets, weight, sample_weight, where, *, xp, axis, ignore_index, label_smoothing, z_loss):
+    if 0 in x.shape:
+        return xp.sum(x, axis=axis)
+    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    of = _slices(x, where, axis=axis, xp=xp)
+    log = settle(of.log, known, xp)
+    if known.soft is None:
+        d = below(pick(of.x, known.index, axis, xp), of.shift, xp)
+        loss = times(known.class_weight, log - settle(d, known, xp))
+    else:
+        loss = known.class_weight * log - _dot(known.soft, of.d, axis, xp)
+    if label_smoothing:
+        each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
+        loss = (1.0 - label_smoothing) * loss + (every * log - _dot(each, of.d, axis, xp))
+    if z_loss:
+        lse = settle(of.lse(), known, xp)
+        loss = loss + times(known.class_weight, z_loss * lse * lse)
+    if where is not None:
+        loss = xp.where(xp.any(xp.broadcast_to(where, x.shape), axis=axis, keepdims=True), loss, math.inf)
+    return xp.squeeze(times(known.factor, settle(loss, known, xp)), axis=axis)
+
+
+def _dot(weights, d, axis, xp):
+    """``sum_c weights_c d_c`` where a weight of 0 makes 0 even of an infinite d."""
+    if isinstance(weights, float):
+        return weights * total(d, (axis,), xp)
+    return total(weights * xp.where(weights == 0, 0.0, d), (axis,), xp)
+
+
+def _logit_gradient(x, targets, weight, sample_weight, where, *, xp, axis, ignore_index, label_smoothing, z_loss):
+    """The derivative of each sample's loss along its row, as large as the logits.
+
+    With u_c the total weight of class c in the loss and A their sum it is ``A p_c - u_c``. For a target that is written
+    as ``p_c (A - u_c) - u_c (1 - p_c)``, where 1 - p of the largest class is the sum of the others over s.
+    """
+    if 0 in x.shape:
+        return xp.zeros_like(x)
+    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    of = _slices(x, where, axis=axis, xp=xp)
+    p = of.e / of.s
+    each, every, z = 0.0, 0.0, 0.0
+    if label_smoothing:
+        each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
+    if z_loss:
+        z = times(known.class_weight, 2.0 * z_loss * of.lse())
+    if known.soft is None:
+        d = below(pick(of.x, known.index, axis, xp), of.shift, xp)
+        p_target = xp.exp(d) / of.s
+        q_target = xp.where(d == 0, of.rest / of.s, 1.0 - p_target)
+        each_target = each if isinstance(each, float) else pick(each, known.index, axis, xp)
+        u = (1.0 - label_smoothing) * (1.0 if known.class_weight is None else known.class_weight)
+        at_target = p_target * (every - each_target + z) - (u + each_target) * q_target
+        y = xp.where(classes(x, axis, xp) == known.index, at_target, (u + every + z) * p - each)
+    else:
+        q = xp.where(of.d == 0, of.rest / of.s, 1.0 - p)
+        u = (1.0 - label_smoothing) * known.soft + each
+        whole = (1.0 - label_smoothing) * known.class_weight + every
+        y = p * (whole - u + z) - u * q
+    return visible(times(known.factor, settle(y, known, xp)), where, xp)
+
+
+def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss):
+    """The second derivative of each sample's loss along its row, times t: a symmetric matrix, so both directions."""
+    x, targets, weight, sample_weight, where = arrays
+    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    p = do(SOFTMAX, x, where, axis=(axis,))
+    whole = 1.0 if known.class_weight is None else known.class_weight
+    scale = (1.0 - label_smoothing) * whole
+    if label_smoothing:
+        scale = scale + _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)[1]
+    if z_loss:
+        scale = scale + 2.0 * z_loss * whole * do(LOGSUMEXP, x, where, axis=(axis,), keepdims=True)
+    y = scale * p * centred(t, p, (axis,), xp)
+    if z_loss:
+        y = y + 2.0 * z_loss * whole * p * total(p * t, (axis,), xp)
+    return visible(times(known.factor, settle(y, known, xp)), where, xp)
+
+
+def _logit_gradient_terms(g, arrays, do, xp, *, axis, label_smoothing, z_loss, **_):
+    """What multiplies ``t_c w_c`` and ``w_c`` in ``sum_c g_c gradient_c``: the gradient is linear in them."""
+    x, _, _, _, where = arrays
+    p = do(SOFTMAX, x, where, axis=(axis,))
+    away = visible(total(p * g, (axis,), xp) - g, where, xp)
+    by_target = (1.0 - label_smoothing) * away
+    if z_loss:
+        lse = do(LOGSUMEXP, x, where, axis=(axis,), keepdims=True)
+        by_target = by_target + 2.0 * z_loss * lse * total(p * g, (axis,), xp)
+    by_class = None
+    if label_smoothing:
+        by_class = _smoothing(x, None, where, axis=axis, label_smoothing=label_smoothing, xp=xp)[0] * away
+    return by_target, by_class
+
+
+def _logit_gradient_jvp(tangents, y, arrays, do, xp, *, axis, **static):
+    x, targets, weight, sample_weight, where = arrays
+    t_x, t_targets, t_weight, t_factor, _ = tangents
+    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
+    parts = []
+    if t_x is not None:
+        parts.append(_curvature(t_x, arrays, do, xp, axis=axis, **static))
+    if t_targets is not None or t_weight is not None:
+        t = as_floats(x, targets, known, axis, xp)
+        # Linear in t_c w_c and in w_c: the transpose of what _logit_gradient_terms says, applied to their tangents.
+        p = do(SOFTMAX, x, where, axis=(axis,))
+        t_weight = lay(t_weight, x, axis, xp)
+        row = None if t_weight is None else t * t_weight
+        if t_targets is not None:
+            along_targets = times(lay(weight, x, axis, xp), t_targets)
+            row = along_targets if row is None else row + along_targets
+        over = total(row, (axis,), xp)
+        part = (1.0 - static["label_smoothing"]) * (p * over - row)
+        if static["z_loss"]:
+            lse = do(LOGSUMEXP, x, where, axis=(axis,), keepdims=True)
+            part = part + 2.0 * static["z_loss"] * lse * p * over
+        if static["label_smoothing"] and t_weight is not None:
+            smoothing = static["label_smoothing"]
+            each, _ = _smoothing(x, None, where, axis=axis, label_smoothing=smoothing, xp=xp)
+            each = each * t_weight
+            part = part + p * total(each, (axis,), xp) - each
+        parts.append(visible(settle(times(known.factor, part), known, xp), where, xp))
+    if t_factor is not None:
+        parts.append(per_sample(t_factor, x, axis, xp) * _unweighted_gradient(arrays, known, do, xp, axis, static))
+    return sum(parts[1:], parts[0])
+
+
+def _logit_gradient_vjp(g, y, arrays, wanted, do, xp, *, axis, **static):
+    x, targets, weight, sample_weight, where = arrays
+    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
+    g = visible(g, where, xp)
+    out: list[Any] = [None] * len(arrays)
+    if wanted[0]:
+        out[0] = _curvature(g, arrays, do, xp, axis=axis, **static)
+    if wanted[1] or wanted[2]:
+        t = as_floats(x, targets, known, axis, xp)
+        terms = _logit_gradient_terms(g, arrays, do, xp, axis=axis, **static)
+        out[1], out[2] = along_weights_vjp(known.factor, terms, t, x, weight, wanted, known, axis, xp)
+    if wanted[3]:
+        whole = total(g * _unweighted_gradient(arrays, known, do, xp, axis, static), (axis,), xp)
+        out[3] = sum_to(xp.squeeze(whole, axis=axis), tuple(sample_weight.shape), xp)
+    return tuple(out)
+
+
+def _unweighted_gradient(arrays, known, do, xp, axis, static):
+    x, targets, weight, _, where = arrays
+    return settle(do(LOGIT_GRADIENT, x, targets, weight, None, where, axis=axis, **static), known, xp)
+
+
+def _class_terms(t, arrays, do, xp, *, axis, label_smoothing, z_loss, **_):
+    """What multiplies ``t_c w_c`` and ``w_c`` in a sample's loss. A target of 0 adds 0 where h is infinite, too."""
+    x, _, _, _, where = arrays
+    h = -do(LOG_SOFTMAX, x, where, axis=(axis,))
+    by_target = (1.0 - label_smoothing) * h
+    if z_loss:
+        lse = do(LOGSUMEXP, x, where, axis=(axis,), keepdims=True)
+        by_target = by_target + z_loss * lse * lse
+    by_target = xp.where((t == 0) & xp.isinf(h), 0.0, by_target)
+    if not label_smoothing:
+        return by_target, None
+    each, _ = _smoothing(x, None, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
+    return by_target, each * visible(h, where, xp)
+
+
+def _cross_entropy_gradient(arrays, do, xp, **static):
+    return do(LOGIT_GRADIENT, *arrays, **static)
+
+
+LOGITS = ("logits", "targets", "weight", "sample_weight", "where")
+LOGIT_GRADIENT = Op("logit_gradient", _logit_gradient, _logit_gradient_jvp, _logit_gradient_vjp, LOGITS)
+CROSS_ENTROPY = loss_op(
+    "cross_entropy", cross_entropy, _cross_entropy_gradient, _class_terms, LOGITS, (Promise(8, "gap"),), WEIGHTS
+)
+
+
+def nll_loss(log_probs, targets, weight, sample_weight, *, xp, axis, ignore_index):
+    known = read_samples(log_probs, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    y = times(known.class_weight, settle(-pick(log_probs, known.index, axis, xp), known, xp))
+    return xp.squeeze(times(known.factor, settle(y, known, xp)), axis=axis)
+
+
+def _nll_gradient(arrays, do, xp, *, axis, ignore_index):
+    log_probs, targets, weight, sample_weight = arrays
+    known = read_samples(log_probs, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    indicator = as_floats(log_probs, targets, known, axis, xp)
+    return times(known.factor, settle(times(known.class_weight, -indicator), known, xp))
+
+
+def _nll_terms(t, arrays, do, xp, **_):
+    return xp.where(t == 0, 0.0, -arrays[0]), None
+
+
+NLL_LOSS = loss_op(
+    "nll_loss", nll_loss, _nll_gradient, _nll_terms, ("log_probs",) + LOGITS[1:4], (Promise(4),), WEIGHTS
+)
+
+
+def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
+    """``f (a softplus(-x) + b softplus(x))`` with a = pos_weight * target and b = 1 - target."""
+    a, b = times(pos_weight, targets), 1.0 - targets
+    small = tail(x, xp=xp)
+    # A cost that nothing asks for is selected away before it is multiplied by 0: it may be infinite.
+    y = a * xp.where(a == 0, 0.0, xp.maximum(-x, 0.0) + small) + b * xp.where(b == 0, 0.0, xp.maximum(x, 0.0) + small)
+    return _weighted(y, sample_weight, xp)
+
+
+def _weighted(y, sample_weight, xp):
+    return y if sample_weight is None else sample_weight * xp.where(sample_weight == 0, 0.0, y)
+
+
+def _binary_slopes(arrays, wanted, do, xp):
+    """The derivative of each element's loss along each of its arrays; None where it is not wanted."""
+    x, targets, pos_weight, sample_weight = arrays
+    a, b = times(pos_weight, targets), 1.0 - targets
+    slopes = [None] * 4
+    if wanted[0]:
+        slopes[0] = _weighted(b * do(SIGMOID, x) - a * do(SIGMOID, -x), sample_weight, xp)
+    if wanted[1]:
+        slopes[1] = _weighted(times(pos_weight, do(SOFTPLUS, -x)) - do(SOFTPLUS, x), sample_weight, xp)
+    if wanted[2]:
+        slopes[2] = _weighted(targets * xp.where(targets == 0, 0.0, do(SOFTPLUS, -x)), sample_weight, xp)
+    if wanted[3]:
+        unit = do(BINARY_CROSS_ENTROPY, x, targets, pos_weight, None)
+        slopes[3] = xp.where(sample_weight == 0, 0.0, unit)
+    return slopes
+
+
+def _binary_jvp(tangents, y, arrays, do, xp):
+    slopes = _binary_slopes(arrays, [t is not None for t in tangents], do, xp)
+    parts = [slope * t for slope, t in zip(slopes, tangents, strict=True) if t is not None]
+    return sum(parts[1:], parts[0])
+
+
+def _binary_vjp(g, y, arrays, wanted, do, xp):
+    slopes = _binary_slopes(arrays, wanted, do, xp)
+    return tuple(
+        None if slope is None else sum_to(g * slope, tuple(array.shape), xp)
+        for slope, array in zip(slopes, arrays, strict=True)
+    )
+
+
+def _binary_weights(x, targets, pos_weight, sample_weight, *, xp):
+    return sample_weight * xp.ones_like(x)
+
+
+def _binary_weights_jvp(tangents, y, arrays, do, xp):
+    return xp.zeros_like(y) if tangents[3] is None else tangents[3] * xp.ones_like(y)
+
+
+def _binary_weights_vjp(g, y, arrays, wanted, do, xp):
+    zeros = (xp.zeros_like(array) if want else None for array, want in zip(arrays[:3], wanted[:3], strict=True))
+    return *zeros, sum_to(g, tuple(arrays[3].shape), xp) if wanted[3] else None
+
+
+BINARY = ("logits", "targets", "pos_weight", "sample_weight")
+BINARY_WEIGHTS = Op("binary_weights", _binary_weights, _binary_weights_jvp, _binary_weights_vjp, BINARY)
+BINARY_CROSS_ENTROPY = Op(
+    "binary_cross_entropy_with_logits",
+    binary_cross_entropy,
+    _binary_jvp,
+    _binary_vjp,
+    BINARY,
+    (Promise(4),),
+    BINARY_WEIGHTS,
+)

@@ -1,0 +1,66 @@
+"""What an operation is, and what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Formula = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """How far a result may lie from the true value: ``(base + slack) * ulp(scale)``.
+
+    slack : ``None``, ``"distance"`` (of ``x_i`` from ``max x``) or ``"gap"`` (from the largest to the second largest).
+    scale : the largest of these sets the spacing: ``"y"`` the result itself, ``"x"`` the largest input, ``"1"``.
+    """
+
+    base: int
+    slack: str | None = None
+    scale: tuple[str, ...] = ("y",)
+
+    def __str__(self) -> str:
+        slack = {None: f"{self.base}", "distance": f"{self.base} + |x - max x|", "gap": f"{self.base} + g"}[self.slack]
+        names = [{"y": "|y|", "x": "|max x|", "1": "1"}[part] for part in self.scale]
+        return f"{slack} ulp" if names == ["|y|"] else f"{slack} ulp of max({', '.join(names)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operation: its formula and its derivatives in both directions, in Array API code.
+
+    Arrays that a call leaves out are ``None``. ``do(op, *arrays, **static)`` runs another op in such a way that the
+    caller's framework can differentiate it again; a rule that needs one calls ``do``, never the formula.
+
+    formula(*arrays, xp, **static) -> y
+    jvp(tangents, y, arrays, do, xp, **static) -> tangent of y; a tangent is ``None`` for an array that does not vary.
+    vjp(g, y, arrays, wanted, do, xp, **static) -> a cotangent per array, ``None`` where it is not wanted.
+    inputs : the names of the arrays, in order. The first decides dtype and library.
+    promises : the accuracy of the result, each of them kept; none for an op that only other ops use.
+    weights : for a loss, the op that gives each sample's weight in a mean; it takes the same arrays and options.
+    """
+
+    name: str
+    formula: Formula
+    jvp: Formula
+    vjp: Formula
+    inputs: tuple[str, ...]
+    promises: tuple[Promise, ...] = ()
+    weights: Op | None = None
+
+    def __repr__(self) -> str:
+        return f"Op({self.name!r})"
+
+
+def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise) -> Op:
+    """An op of one array whose derivative at each element is ``slope(x, do)``."""
+
+    def jvp(tangents, y, arrays, do, xp):
+        return slope(*arrays, do) * tangents[0]
+
+    def vjp(g, y, arrays, wanted, do, xp):
+        return (slope(*arrays, do) * g,)
+
+    return Op(name, formula, jvp, vjp, ("x",), (promise,))

@@ -1,0 +1,108 @@
+"""Softmax, log-softmax and log-sum-exp over any axes.
+
+With m the largest element of a slice, d = x - m and s = sum(exp(d)):
+
+    softmax = exp(d) / s        log_softmax = d - log(s)        logsumexp = m + log(s)
+
+and log(s) is log1p of the sum *without* its largest term, which is exp(0) = 1: a confident slice keeps its digits.
+The derivatives need 1 - p of a dominant class; it is the sum of the other probabilities, never a difference.
+"""
+
+from __future__ import annotations
+
+import math
+
+from axisoft._core.op import Op, Promise
+from axisoft._core.stable import hide, others, shifted, total
+
+
+def softmax(x, where, *, xp, axis, zero_if_empty=False):
+    """``zero_if_empty``: a slice of nothing but -inf gives 0, the gradient of its logsumexp, rather than NaN."""
+    if 0 in x.shape:
+        return xp.zeros_like(x)
+    x = hide(x, where, xp)
+    _, _, d = shifted(x, axis, xp, empty=0.0 if zero_if_empty else None)
+    e = xp.exp(d)
+    s = total(e, axis, xp)
+    if zero_if_empty:
+        s = xp.where(s == 0, 1.0, s)
+    p = e / s
+    return p if where is None else xp.where(where, p, 0.0)
+
+
+def centred(t, p, axes, xp):
+    """``t_i - sum_j p_j t_j``: the derivative of log_softmax along t; ``p`` times it is that of softmax.
+
+    Where p_i > 1/2, which only one class of a slice can be, the difference would lose the digits of 1 - p_i. It is
+    ``t_i * sum_{j != i} p_j - sum_{j != i} p_j t_j`` there. ``p * centred(t, p)`` is ``(diag(p) - p p^T) t``, a
+    symmetric matrix: it serves both directions, and a framework that transposes this code keeps the digits.
+    """
+    dominant = p > 0.5
+    pt = p * t
+    rest = total(xp.where(dominant, 0.0, p), axes, xp)
+    mean_of_rest = total(xp.where(dominant, 0.0, pt), axes, xp)
+    return xp.where(dominant, rest * t - mean_of_rest, t - total(pt, axes, xp))
+
+
+def _softmax_jvp(tangents, y, arrays, do, xp, *, axis, zero_if_empty=False):
+    return y * centred(tangents[0], y, axis, xp)
+
+
+def _softmax_vjp(g, y, arrays, wanted, do, xp, *, axis, zero_if_empty=False):
+    return y * centred(g, y, axis, xp), None
+
+
+def log_softmax(x, where, *, xp, axis):
+    if 0 in x.shape:
+        return xp.zeros_like(x)
+    _, _, d = shifted(hide(x, where, xp), axis, xp)
+    _, rest = others(d, xp.exp(d), axis, xp)
+    return hide(d - xp.log1p(rest), where, xp)
+
+
+def _log_softmax_jvp(tangents, y, arrays, do, xp, *, axis):
+    return visible(centred(visible(tangents[0], arrays[1], xp), xp.exp(y), axis, xp), arrays[1], xp)
+
+
+def _log_softmax_vjp(g, y, arrays, wanted, do, xp, *, axis):
+    # The transpose of centred: g_i - p_i sum_j g_j, and for a dominant class (1 - p_i) g_i - p_i sum_{j != i} g_j.
+    g = visible(g, arrays[1], xp)
+    p = xp.exp(y)
+    dominant = p > 0.5
+    rest = total(xp.where(dominant, 0.0, p), axis, xp)
+    g_of_rest = total(xp.where(dominant, 0.0, g), axis, xp)
+    x_g = xp.where(dominant, rest * g - p * g_of_rest, g - p * total(g, axis, xp))
+    return visible(x_g, arrays[1], xp), None
+
+
+def visible(x, where, xp):
+    """0 wherever the mask is False."""
+    return x if where is None else xp.where(where, x, 0.0)
+
+
+def logsumexp(x, where, *, xp, axis, keepdims=False):
+    if 0 in x.shape:
+        y = xp.sum(x, axis=axis, keepdims=True) - math.inf
+    else:
+        m, _, d = shifted(hide(x, where, xp), axis, xp, hole=0.0)
+        _, rest = others(d, xp.exp(d), axis, xp)
+        y = m + xp.log1p(rest)
+    return y if keepdims else xp.squeeze(y, axis=axis)
+
+
+def _logsumexp_jvp(tangents, y, arrays, do, xp, *, axis, keepdims=False):
+    p = do(SOFTMAX, *arrays, axis=axis, zero_if_empty=True)
+    t = total(p * tangents[0], axis, xp)
+    return t if keepdims else xp.squeeze(t, axis=axis)
+
+
+def _logsumexp_vjp(g, y, arrays, wanted, do, xp, *, axis, keepdims=False):
+    p = do(SOFTMAX, *arrays, axis=axis, zero_if_empty=True)
+    return p * xp.reshape(g, tuple(1 if i in axis else n for i, n in enumerate(p.shape))), None
+
+
+INPUTS = ("x", "where")
+LOG_SOFTMAX_PROMISES = (Promise(4, None, ("y", "1")), Promise(8, "gap"))
+SOFTMAX = Op("softmax", softmax, _softmax_jvp, _softmax_vjp, INPUTS, (Promise(8, "distance"),))
+LOG_SOFTMAX = Op("log_softmax", log_softmax, _log_softmax_jvp, _log_softmax_vjp, INPUTS, LOG_SOFTMAX_PROMISES)
+LOGSUMEXP = Op("logsumexp", logsumexp, _logsumexp_jvp, _logsumexp_vjp, INPUTS, (Promise(4, None, ("y", "x", "1")),))

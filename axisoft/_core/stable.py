@@ -1,0 +1,107 @@
+"""The stabiliser, the sums and the look-ups that every family uses.
+
+All of it is lazy: shapes and dtypes may decide what runs, values never do. Reductions keep their axes.
+"""
+
+from __future__ import annotations
+
+import math
+
+# A sum in sequence of n equal terms drifts by up to n/4 ulp, since each addition is rounded the same way. Adding eight
+# slices of the axis to each other, and the same again with what comes out, keeps every sum of up to 1e6 terms within
+# 4 ulp on every library, axis and memory order (measured; docs/numerics.md). 16 terms or fewer are summed as they are.
+FOLD = 8
+SHORT = 16
+
+
+def total(x, axes, xp):
+    """Sum over ``axes``, accurate whatever their lengths and the memory order."""
+    for axis in axes:
+        x = _total(x, axis, xp)
+    return x
+
+
+def _total(x, axis, xp):
+    count = x.shape[axis]
+    if count <= SHORT:
+        return xp.sum(x, axis=axis, keepdims=True)
+    rows = count // FOLD
+    head = cut(x, axis, 0, FOLD * rows)
+    folded = xp.reshape(head, head.shape[:axis] + (FOLD, rows) + head.shape[axis + 1 :])
+    y = _total(xp.sum(folded, axis=axis), axis, xp)
+    if count > FOLD * rows:
+        y = y + xp.sum(cut(x, axis, FOLD * rows, count), axis=axis, keepdims=True)
+    return y
+
+
+def cut(x, axis, start, stop):
+    """Elements ``start`` to ``stop`` of one axis, as a view where the library has views."""
+    return x if (start, stop) == (0, x.shape[axis]) else x[(slice(None),) * axis + (slice(start, stop), ...)]
+
+
+def hide(x, where, xp):
+    """``-inf`` wherever the mask is False: from here on, hidden is the same as absent."""
+    return x if where is None else xp.where(where, x, -math.inf)
+
+
+def shifted(x, axes, xp, *, hole=math.nan, empty=None):
+    """The largest element m of each slice, the shift, and ``d = x - shift <= 0``, exactly 0 at the largest element.
+
+    The shift is m where that is finite, ``empty`` (if given) where all of the slice is -inf, and
+    ``hole`` elsewhere: with NaN the whole slice becomes NaN without an invalid operation (``inf - inf`` would be one);
+    with 0, infinities stay what they are.
+    """
+    m = xp.max(x, axis=axes, keepdims=True) if axes else x
+    shift = xp.where(xp.isfinite(m), m, hole)
+    if empty is not None:
+        shift = xp.where(m == -math.inf, empty, shift)
+    return m, shift, below(x, shift, xp)
+
+
+def below(x, shift, xp):
+    """``x - shift`` for x no larger than the shift.
+
+    A compiler may fuse a product that made x into the subtraction and so use more digits of x there than the shift has;
+    the difference at the largest element would be off by up to half a spacing of x, in either direction, and from 2**31
+    on that is enough for exp to overflow or for every term to vanish. The minimum has to be taken of a rounded x.
+    """
+    return xp.minimum(x, shift) - shift
+
+
+def others(d, e, axes, xp):
+    """``s``, the sum of ``e = exp(d)``, and that sum without the slice's largest element, to full relative accuracy.
+
+    The largest element has d = 0, so weighting each term by min(-2d, 1) leaves it out. The weights are exactly 1 for
+    d <= -1/2, hence for every other element when s < 3/2 (each is then below 1/2, and -log 2 < -1/2). When s >= 3/2,
+    s - 1 loses no digits worth having, and ties, where there is more than one element with d = 0, need no count.
+    """
+    s = total(e, axes, xp)
+    without = total(e * xp.maximum(d, -0.5), axes, xp) * -2.0
+    return s, xp.where(s < 1.5, without, s - 1.0)
+
+
+def classes(x, axis, xp):
+    """0, 1, 2, ... along ``axis``, shaped to broadcast against x."""
+    numbers = xp.arange(x.shape[axis], device=getattr(x, "device", None))
+    return xp.reshape(numbers, along(x, axis))
+
+
+def along(x, axis):
+    """The shape that lays a vector along one axis of x."""
+    return (1,) * axis + (-1,) + (1,) * (len(x.shape) - axis - 1)
+
+
+def pick(x, index, axis, xp):
+    """``x[index]`` along ``axis``; x broadcasts against index elsewhere. The index must be in range."""
+    if hasattr(xp, "take_along_axis"):
+        shape = index.shape[:axis] + (x.shape[axis],) + index.shape[axis + 1 :]
+        return xp.take_along_axis(x if x.shape == shape else xp.broadcast_to(x, shape), index, axis=axis)
+    # Libraries from before the 2024.12 standard: one term of this sum is not zero, so it is exact.
+    return xp.sum(xp.where(classes(x, axis, xp) == index, x, 0.0), axis=axis, keepdims=True)
+
+
+def sum_to(x, shape, xp):
+    """The transpose of broadcasting an array of ``shape``: sum over what it was spread over."""
+    lead = len(x.shape) - len(shape)
+    axes = tuple(i for i, n in enumerate(x.shape) if i < lead or (shape[i - lead] == 1 and n != 1))
+    return xp.reshape(total(x, axes, xp), shape) if axes else x

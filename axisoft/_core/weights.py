@@ -1,0 +1,220 @@
+"""Which samples count and how much: targets, class weights, sample weights, ignored samples; and the reductions.
+
+A loss is linear in its targets t, its class weights w and its sample weights f: with a value per class and sample,
+
+    y = f * sum_c (t_c w_c by_target_c + w_c by_class_c),
+
+so one pair of rules serves every loss, and the weights' own sum, which divides a mean. Dropped samples (ignored, or of
+weight 0) are selected away in the value and in every coefficient of the derivatives: nothing in their rows counts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from axisoft._core.op import Op
+from axisoft._core.stable import along, classes, pick, sum_to, total
+
+
+class Samples(NamedTuple):
+    """What targets and weights say of each sample. The class axis is kept; ``None`` stands for "all" or for "one"."""
+
+    index: Any  # the class, made safe to look up; None for soft targets
+    soft: Any  # t_c w_c; None for class indices
+    class_weight: Any  # sum_c t_c w_c
+    factor: Any  # sample_weight
+    kept: Any  # False for a dropped sample
+    bad: Any  # True for a class that does not exist
+
+
+def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp):
+    count = x.shape[axis]
+    if xp.isdtype(targets.dtype, "real floating"):
+        index = bad = None
+        soft = times(lay(weight, x, axis, xp), targets)
+        class_weight = total(soft, (axis,), xp)
+        kept = class_weight != 0
+    else:
+        soft = None
+        index = xp.expand_dims(targets, axis=axis)
+        bad = (index < 0) | (index >= count)
+        kept = None if ignore_index is None else index != ignore_index
+        index, bad = xp.where(bad, 0, index), bad if kept is None else bad & kept
+        class_weight = None
+        if weight is not None:
+            class_weight = pick(lay(weight, x, axis, xp), index, axis, xp)
+            kept = both(kept, class_weight != 0)
+    factor = per_sample(sample_weight, x, axis, xp)
+    if factor is not None:
+        kept = both(kept, factor != 0)
+    return Samples(index, soft, class_weight, factor, kept, bad)
+
+
+def both(a, b):
+    return b if a is None else a & b
+
+
+def times(a, b):
+    """The product of two factors either of which may be ``None``, for one."""
+    return b if a is None else a if b is None else a * b
+
+
+def lay(weight, x, axis, xp):
+    """A weight per class, laid out to broadcast against x."""
+    return None if weight is None else xp.reshape(weight, along(x, axis))
+
+
+def per_sample(a, x, axis, xp):
+    """An array that broadcasts against the per-sample losses, laid out to broadcast against x."""
+    if a is None:
+        return None
+    shape = (1,) * (len(x.shape) - 1 - len(a.shape)) + tuple(a.shape)
+    return xp.reshape(a, shape[:axis] + (1,) + shape[axis:])
+
+
+def settle(y, samples, xp):
+    """Dropped samples give 0, whatever their rows hold; classes that do not exist give NaN."""
+    if samples.kept is not None:
+        y = xp.where(samples.kept, y, 0.0)
+    return y if samples.bad is None else xp.where(samples.bad, math.nan, y)
+
+
+def as_floats(x, targets, known, axis, xp):
+    """Targets as numbers per class. Only the derivatives along the weights, which few ask for, build them."""
+    return xp.astype(classes(x, axis, xp) == known.index, x.dtype) if known.soft is None else targets
+
+
+def along_weights_vjp(g, terms, t, x, weight, wanted, known, axis, xp):
+    """The cotangents of targets and weight from that of ``sum_c (t_c w_c by_target_c + w_c by_class_c)``.
+
+    g may be ``None`` for one. What multiplies it is settled first: nothing of a dropped row reaches a product.
+    """
+    by_target, by_class = terms
+    w = lay(weight, x, axis, xp)
+    g_targets = g_weight = None
+    if wanted[1]:
+        g_targets = times(g, settle(times(w, by_target), known, xp))
+    if wanted[2]:
+        along_weight = t * by_target if by_class is None else t * by_target + by_class
+        along_weight = times(g, settle(along_weight, known, xp))
+        g_weight = xp.reshape(sum_to(along_weight, tuple(w.shape), xp), weight.shape)
+    return g_targets, g_weight
+
+
+def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
+    """An op of (x, targets, weight, sample_weight, ...) whose rules follow from what is particular to it.
+
+    gradient(arrays, do, xp, **static) : the derivative of each sample's loss along its row; as large as x.
+    terms(t, arrays, do, xp, **static) : ``by_target`` and ``by_class`` of the module's formula; None where there is none.
+    """
+
+    def unweighted(arrays, known, do, xp, axis, static):
+        x, targets, weight, _, *others = arrays
+        y = do(op, x, targets, weight, None, *others, axis=axis, **static)
+        return settle(xp.expand_dims(y, axis=axis), known, xp)
+
+    def jvp(tangents, y, arrays, do, xp, *, axis, **static):
+        x, targets, weight, sample_weight, *_ = arrays
+        t_x, t_targets, t_weight, t_factor, *_ = tangents
+        known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
+        parts = []
+        if t_x is not None and gradient is not None:
+            parts.append(total(gradient(arrays, do, xp, axis=axis, **static) * t_x, (axis,), xp))
+        if t_targets is not None or t_weight is not None:
+            t = as_floats(x, targets, known, axis, xp)
+            by_target, by_class = terms(t, arrays, do, xp, axis=axis, **static)
+            row = None
+            if t_weight is not None:
+                along_weight = t * by_target if by_class is None else t * by_target + by_class
+                row = settle(along_weight, known, xp) * lay(t_weight, x, axis, xp)
+            if t_targets is not None:
+                along_targets = settle(times(lay(weight, x, axis, xp), by_target), known, xp) * t_targets
+                row = along_targets if row is None else row + along_targets
+            parts.append(times(known.factor, total(row, (axis,), xp)))
+        if t_factor is not None:
+            parts.append(per_sample(t_factor, x, axis, xp) * unweighted(arrays, known, do, xp, axis, static))
+        if not parts:
+            return xp.zeros_like(y)
+        return xp.squeeze(sum(parts[1:], parts[0]), axis=axis)
+
+    def vjp(g, y, arrays, wanted, do, xp, *, axis, **static):
+        x, targets, weight, sample_weight, *_ = arrays
+        known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
+        g = xp.expand_dims(g, axis=axis)
+        out: list[Any] = [None] * len(arrays)
+        if wanted[0]:
+            rows = None if gradient is None else gradient(arrays, do, xp, axis=axis, **static)
+            out[0] = xp.zeros_like(x) if rows is None else g * rows
+        if wanted[1] or wanted[2]:
+            t = as_floats(x, targets, known, axis, xp)
+            both = terms(t, arrays, do, xp, axis=axis, **static)
+            out[1], out[2] = along_weights_vjp(times(known.factor, g), both, t, x, weight, wanted, known, axis, xp)
+        if wanted[3]:
+            whole = xp.squeeze(g * unweighted(arrays, known, do, xp, axis, static), axis=axis)
+            out[3] = sum_to(whole, tuple(sample_weight.shape), xp)
+        return tuple(out)
+
+    op = Op(name, formula, jvp, vjp, inputs, promises, weights)
+    return op
+
+
+def weights(x, targets, weight, sample_weight, *others, xp, axis, ignore_index, **static):
+    """What each sample weighs in a mean: ``f * sum_c t_c w_c``, 0 for an ignored sample."""
+    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    y = known.class_weight
+    if y is None:
+        y = xp.ones_like(known.index, dtype=x.dtype)
+    return xp.squeeze(times(known.factor, settle(y, known, xp)), axis=axis)
+
+
+def _weights_terms(t, arrays, do, xp, **static):
+    return xp.ones_like(arrays[0]), None
+
+
+WEIGHTS = loss_op("weights", weights, None, _weights_terms, ("x", "targets", "weight", "sample_weight"))
+
+
+def reduction(losses, weights, *, xp, mean):
+    """Their sum; or their sum over that of the weights (one each if there are none), 0 where that is 0."""
+    whole = everything(losses, xp)
+    if not mean:
+        return whole
+    over, live = _divisor(losses, weights, xp)
+    return whole / over if live is None else xp.where(live, whole / over, 0.0)
+
+
+def everything(x, xp):
+    return xp.reshape(total(x, tuple(range(len(x.shape))), xp), ())
+
+
+def _divisor(losses, weights, xp):
+    if weights is None:
+        return float(max(math.prod(losses.shape), 1)), None
+    over = everything(weights, xp)
+    live = over != 0
+    return xp.where(live, over, 1.0), live
+
+
+def _reduction_jvp(tangents, y, arrays, do, xp, *, mean):
+    losses, weights = arrays
+    t = None if tangents[0] is None else everything(tangents[0], xp)
+    if not mean:
+        return t
+    over, live = _divisor(losses, weights, xp)
+    if tangents[1] is not None:
+        t_over = -y * everything(tangents[1], xp)
+        t = t_over if t is None else t + t_over
+    return t / over if live is None else xp.where(live, t / over, 0.0)
+
+
+def _reduction_vjp(g, y, arrays, wanted, do, xp, *, mean):
+    losses, weights = arrays
+    if mean:
+        over, live = _divisor(losses, weights, xp)
+        g = g / over if live is None else xp.where(live, g / over, 0.0)
+    g_losses = xp.broadcast_to(g, losses.shape) if wanted[0] else None
+    return g_losses, xp.broadcast_to(-g * y, weights.shape) if wanted[1] else None
+
+
+REDUCTION = Op("reduction", reduction, _reduction_jvp, _reduction_vjp, ("losses", "weights"))

@@ -1,0 +1,66 @@
+"""One list of backends feeds every test: ``pytest --backend numpy torch:cuda``; all that are installed by default."""
+
+from __future__ import annotations
+
+import pytest
+
+from axisoft import testing
+
+NONE_FITS = "no-backend-fits"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--backend", nargs="+", default=None, metavar="NAME[:DEVICE]", help="backends to run the suite on")
+
+
+def pytest_configure(config):
+    names = config.getoption("--backend")
+    try:
+        targets = testing.installed() if names is None else [testing.target(name) for name in names]
+    except (ValueError, testing.Missing) as error:  # asked for and not there: an error, never a skip
+        raise pytest.UsageError(str(error)) from error
+    config.stash[TARGETS] = targets
+    config.addinivalue_line("markers", "backends(fits=...): run on the backends for whose row that is true")
+
+
+TARGETS = pytest.StashKey[list]()
+
+
+def pytest_generate_tests(metafunc):
+    """``target``: a backend and device. ``dtype``: each floating dtype the backend has. ``case``: each golden case."""
+    names = [name for name in ("target", "dtype", "case") if name in metafunc.fixturenames]
+    if "target" not in names:
+        return
+    marker = metafunc.definition.get_closest_marker("backends")
+    fits = marker.kwargs["fits"] if marker else lambda backend: True
+    rows = []
+    for target in metafunc.config.stash[TARGETS]:
+        if not fits(target.backend):
+            continue
+        if "case" in names:
+            rows += [pytest.param(target, c, id=f"{target.name}-{c.id}") for c in testing.cases(dtypes=target.backend.dtypes)]
+        elif "dtype" in names:
+            rows += [pytest.param(target, d, id=f"{target.name}-{d}") for d in target.backend.dtypes]
+        else:
+            rows.append(pytest.param(target, id=target.name))
+    metafunc.parametrize(names, rows or [pytest.param(*[None] * len(names), id=NONE_FITS)], scope="function")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests of what none of the chosen backends has are left out of the run, not skipped in it."""
+    out = [item for item in items if NONE_FITS in item.nodeid]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if NONE_FITS not in item.nodeid]
+
+
+@pytest.fixture(autouse=True)
+def session(request):
+    """Every dtype exists while a test runs on its target."""
+    params = getattr(request.node, "callspec", None)
+    target = params.params.get("target") if params else None
+    if target is None:
+        yield
+    else:
+        with target.session():
+            yield

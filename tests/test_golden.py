@@ -1,0 +1,138 @@
+"""The golden values on every backend, the slides' printed figures, and the judge itself."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import axisoft
+from axisoft import testing
+from axisoft._core import OPS
+
+
+def test_golden(target, case):
+    with warnings.catch_warnings():
+        if target.backend.executor is None:
+            # These run NumPy underneath, out of reach of the executor that silences its warnings: cases with logits of
+            # the dtype's largest number overflow to infinity, as they must.
+            warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
+        verdict = case.judge(case.run(target))
+    assert verdict.ok, verdict.wrong
+
+
+def test_there_are_well_over_500_cases_and_every_function_has_every_dtype():
+    every = list(testing.cases())
+    assert len(every) > 1000
+    for name in OPS:
+        dtypes = {case.dtype for case in every if case.function == name}
+        assert {"float16", "bfloat16", "float32", "float64"} <= dtypes, name
+
+
+@pytest.mark.parametrize("table", testing.slides()["tables"], ids=lambda table: table["title"])
+def test_slides(target, table):
+    """The printed figures are roundings of ours, but for the misprint."""
+    logits = np.asarray(testing.slides()["logits"][table["logits"]], dtype=np.float64)
+    x = target.array(logits[None] if table["function"] == "softmax2d" else logits, "float64")
+    options = {"axis": table["axis"]} if "axis" in table else {}
+    y = target.numpy(getattr(axisoft, table["function"])(x, **options)).reshape(logits.shape)
+    printed = np.asarray(table["printed"])
+    for misprint in table.get("misprints", []):
+        assert printed[tuple(misprint["index"])] != misprint["true"]
+        printed[tuple(misprint["index"])] = misprint["true"]
+    assert np.array_equal(np.round(y, table["decimals"]), printed)
+    if "class_map" in table:
+        assert np.argmax(y, axis=0).tolist() == table["class_map"]
+
+
+def test_softmax_over_height_and_width_is_softmax_of_the_flattened_plane(target):
+    logits = np.asarray(testing.slides()["logits"]["segmentation"], dtype=np.float64)
+    y = target.numpy(axisoft.softmax(target.array(logits, "float64"), axis=(1, 2)))
+    flat = target.numpy(axisoft.softmax(target.array(logits.reshape(4, 4), "float64"), axis=1))
+    assert np.allclose(y.reshape(4, 4), flat, rtol=1e-15, atol=0)
+    assert np.allclose(y.sum(axis=(1, 2)), 1, rtol=1e-15)
+
+
+# The judge ------------------------------------------------------------------------------------------------------------
+
+
+def case_named(function, name, dtype):
+    (case,) = [c for c in testing.cases(function) if c.name == name and c.dtype == dtype]
+    return case
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_ulp_is_the_spacing_of_the_dtype(dtype):
+    values = np.asarray([1.0, 1.5, 2.0, 3.9, 1e-3, 60000.0, np.finfo(dtype).tiny, 0.0])
+    assert np.array_equal(testing.ulp(values, dtype), np.spacing(values.astype(dtype)).astype(np.float64))
+
+
+def test_ulp_of_bfloat16():
+    assert np.array_equal(testing.ulp([1.0, 2.0, 255.0], "bfloat16"), [2.0**-7, 2.0**-6, 1.0])
+
+
+def test_ulp_distance_counts_the_low_part():
+    assert testing.ulp_distance(1.0, 1.0, 2.0**-54, dtype="float64") == 0.25
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "spoil"),
+    [
+        ("sigmoid", "random", lambda y: y * (1 + 5e-7)),
+        ("softmax", "spread 1.0", lambda y: y * (1 + 3e-6)),
+        ("softmax", "some -inf", lambda y: np.where(y == 0, np.float32(1e-30), y)),
+        ("softmax", "all -inf", lambda y: np.nan_to_num(y)),
+        ("log_softmax", "one of two", lambda y: np.round(y, 15)),
+        ("logsumexp", "+inf", lambda y: -y),
+        ("cross_entropy", "confident by 20.0", lambda y: y + np.float32(1e-9)),
+        ("cross_entropy", "plain, mean", lambda y: y * (1 + 1e-5)),
+        ("softplus", "special", lambda y: np.where(np.isinf(y), np.float32(3e38), y)),
+        ("softmax", "100000 with one far above", lambda y: y * (1 + 1e-5)),
+    ],
+)
+def test_the_judge_turns_spoiled_results_away(function, name, spoil):
+    case = case_named(function, name, "float32")
+    result = case.run(testing.target("numpy"))
+    assert case.judge(result).ok
+    verdict = case.judge(np.asarray(spoil(result), dtype=np.float32))
+    assert not verdict.ok
+    assert case.id in verdict.wrong
+
+
+def test_the_judge_turns_a_wrong_number_of_results_away():
+    case = case_named("softmax", "ties", "float64")
+    assert not case.judge(np.ones(3)).ok
+
+
+def test_conformance_reports_what_raises(monkeypatch):
+    def broken(x, /):
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(axisoft, "sigmoid", broken)
+    report = testing.conformance("numpy", ("sigmoid", "softplus"))
+    assert not report.ok
+    assert "ZeroDivisionError: on purpose" in report.rows[0].failures[0]
+    assert "FAILED" in str(report.rows[0])
+    assert not report.rows[1].failures
+    assert "ok" in str(report.rows[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "text"),
+    [
+        ("nunpy", ValueError, "backend: 'nunpy' is not known; use one of numpy, torch, jax, cupy"),
+        ("numpy:cuda", ValueError, "backend: numpy has no device 'cuda'; use one of cpu."),
+    ],
+)
+def test_targets_that_make_no_sense(name, error, text):
+    with pytest.raises(error) as caught:
+        testing.target(name)
+    assert str(caught.value).startswith(text)
+
+
+def test_a_backend_that_is_not_installed_is_missing(monkeypatch):
+    monkeypatch.setattr(testing.util, "find_spec", lambda name: None)
+    with pytest.raises(testing.Missing, match="backend: dask is not installed; install it, or choose another backend."):
+        testing.target("dask")
+    assert testing.installed() == []
