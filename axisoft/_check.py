@@ -6,9 +6,10 @@ One grammar: ``function: what is wrong, with the value; the way out.`` The tests
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import array_api_compat as compat
 
@@ -22,17 +23,14 @@ def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
     first = next(iter(named))
     spaces = {}
     for name, a in named.items():
-        if a is not None or name == first:
-            spaces[name] = _namespace(function, name, a)
+        if a is not None or name in (first, "targets"):
+            spaces[name] = xp = _namespace(function, name, a)
+            _real(function, name, a, xp)
     xp = spaces[first]
-    if len(spaces) == 1:
-        _real(function, first, named[first], xp)
-        return xp, list(named.values())
-    if len(set(spaces.values())) > 1:
-        named, xp = _one_library(function, named, spaces)
-    for name in spaces:
-        _real(function, name, named[name], xp)
-    _one_device(function, {name: _backends.device(named[name], xp) for name in spaces})
+    if len(spaces) > 1:
+        if any(space is not xp for space in spaces.values()):
+            named, xp = _one_library(function, named, spaces)
+        _one_device(function, {name: _backends.device(named[name], xp) for name in spaces})
     return xp, list(named.values())
 
 
@@ -55,13 +53,27 @@ def _one_library(function: str, named: dict[str, Any], spaces: dict[str, Any]) -
     kinds = {name: _backends.name_of(xp) for name, xp in spaces.items()}
     if set(kinds.values()) == {"numpy", "jax"}:
         xp = next(xp for name, xp in spaces.items() if kinds[name] == "jax")
-        return {name: xp.asarray(a) if kinds.get(name) == "numpy" else a for name, a in named.items()}, xp
+        adopted = {name: _adopt(function, name, named[name], xp) for name in kinds if kinds[name] == "numpy"}
+        return {**named, **adopted}, xp
     (first, kind), *others = kinds.items()
     name, other = next((n, k) for n, k in others if spaces[n] is not spaces[first])
     raise TypeError(
         f"{function}: {first} is a {kind} array and {name} a {other} array; "
         "convert one of them, so that both come from the same library."
     )
+
+
+def _adopt(function: str, name: str, a: Any, xp: Any) -> Any:
+    """A NumPy array as one of another library; an error where integers would not survive."""
+    dtype = getattr(a.dtype, "newbyteorder", lambda order: a.dtype)("=")
+    adopted = xp.asarray(a.astype(dtype))
+    if a.dtype.kind in "iu" and adopted.dtype != dtype and a.size:
+        info = xp.iinfo(adopted.dtype)
+        wrong = next((int(v) for v in (a.min(), a.max()) if not info.min <= int(v) <= info.max), None)
+        if wrong is not None:
+            hint = "convert it to an array of that library first, or enable its 64-bit types"
+            raise ValueError(f"{function}: {name} holds {wrong}, which does not fit {adopted.dtype}; {hint}.")
+    return adopted
 
 
 def _one_device(function: str, devices: dict[str, Any]) -> None:
@@ -81,10 +93,13 @@ def _real(function: str, name: str, a: Any, xp: Any) -> None:
         raise TypeError(f"{function}: {name} has dtype {a.dtype}, and complex numbers have no order; {hint}.")
     if kind == "other":
         hint = "convert it to a floating, integer or boolean dtype"
-        raise TypeError(f"{function}: {name} has dtype {a.dtype}, which does not hold numbers; {hint}.")
+        raise TypeError(f"{function}: {name} has dtype {a.dtype}, which is not a real one; {hint}.")
+    if any(n != n for n in a.shape):  # Dask's word for an axis whose length depends on values
+        hint = f"find it first, for example with {name}.compute_chunk_sizes()"
+        raise ValueError(f"{function}: {name} has shape {_shape(a)}, with an axis of unknown length; {hint}.")
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=256)
 def kind_of(xp: Any, dtype: Any) -> str:
     """``"floating"``, ``"integer"``, ``"bool"``, ``"complex"`` or ``"other"``."""
     try:
@@ -92,36 +107,41 @@ def kind_of(xp: Any, dtype: Any) -> str:
             if xp.isdtype(dtype, kind):
                 return {"real floating": "floating", "integral": "integer", "bool": "bool"}[kind]
         return "complex" if xp.isdtype(dtype, "complex floating") else "other"
-    except TypeError:  # numpy knows nothing of dtypes that other packages add to it
-        return "floating" if str(dtype) == "bfloat16" else "other"
+    except (
+        TypeError,
+        AttributeError,
+    ):  # no dtype; or one that another package adds to NumPy, which knows nothing of it
+        return "floating" if getattr(dtype, "__name__", str(dtype)) == "bfloat16" else "other"
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=256)
 def _compute(xp: Any, dtype: Any) -> tuple[Any, Any]:
     """The dtype a floating dtype is computed in, and the dtype itself in the machine's byte order."""
-    if str(dtype) == "bfloat16" or xp.finfo(dtype).bits < 32:
-        return xp.float32, dtype if not hasattr(dtype, "newbyteorder") else dtype.newbyteorder("=")
     native = dtype.newbyteorder("=") if hasattr(dtype, "newbyteorder") else dtype
-    return native, native
+    return (xp.float32 if str(dtype) == "bfloat16" or xp.finfo(dtype).bits < 32 else native), native
 
 
-def dtypes(function: str, xp: Any, x: Any, dtype: Any, *, loss: bool = False) -> tuple[Any, Any, Any]:
-    """x cast to ``dtype`` if that is given, the dtype to compute in, and the dtype of the result."""
+def dtypes(function: str, xp: Any, x: Any, dtype: Any, *, loss: bool = False) -> dict[str, Any]:
+    """``given``, to cast to first; ``dtype``, to compute in; ``out``, of the result. A loss stays as it is computed."""
+    given = None
     if dtype is not None:
-        dtype = getattr(xp, dtype, dtype) if isinstance(dtype, str) else dtype
+        given = getattr(xp, dtype, dtype) if isinstance(dtype, str) else dtype
         try:
-            kind = kind_of(xp, dtype)
+            kind = kind_of(xp, given)
         except TypeError:  # not hashable, so no dtype of any library
             kind = "other"
         if kind != "floating":
             hint = "pass a real floating dtype of the same library as the array, for example float32, or None"
-            raise TypeError(f"{function}: dtype is {dtype!r}, not a real floating dtype; {hint}.")
-        x = xp.astype(x, dtype, copy=False)
-    if kind_of(xp, x.dtype) == "floating":
-        compute, out = _compute(xp, x.dtype)
+            said = dtype.__name__ if isinstance(dtype, type) else repr(dtype)
+            raise TypeError(f"{function}: dtype is {said}, not a real floating dtype; {hint}.")
+        given = xp.empty(0, dtype=given).dtype  # a class that stands for a dtype becomes the dtype
+        start = given
+    elif kind_of(xp, x.dtype) == "floating":
+        start = x.dtype
     else:
-        compute = out = xp.__array_namespace_info__().default_dtypes()["real floating"]
-    return x, compute, compute if loss else out
+        start = xp.__array_namespace_info__().default_dtypes()["real floating"]
+    compute, out = _compute(xp, start)
+    return {"given": given, "dtype": compute, "out": compute if loss else out}
 
 
 def axes(function: str, axis: Any, x: Any, name: str = "x") -> tuple[int, ...]:
@@ -158,11 +178,6 @@ def _one_axis(
     return index % ndim
 
 
-def cast(a: Any, dtype: Any, xp: Any) -> Any:
-    """A weight or a soft target in the dtype that the call computes in."""
-    return None if a is None else xp.astype(a, dtype, copy=False)
-
-
 def mask(function: str, where: Any, x: Any, xp: Any, name: str = "x") -> None:
     if where is None:
         return
@@ -175,9 +190,7 @@ def mask(function: str, where: Any, x: Any, xp: Any, name: str = "x") -> None:
 def broadcasts(function: str, name: str, a: Any, shape: tuple[int, ...], what: str) -> None:
     """An error unless ``a`` broadcasts to ``shape`` without making it any larger."""
     given = tuple(a.shape)
-    fits = len(given) <= len(shape) and all(
-        n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False)
-    )
+    fits = len(given) <= len(shape) and all(n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False))
     if not fits:
         hint = "each of its axes, counted from the last, must be 1 or agree"
         raise ValueError(f"{function}: {name} with shape {given} does not broadcast to {what}; {hint}.")
@@ -206,18 +219,16 @@ def classification(
         broadcasts(function, "sample_weight", sample_weight, reduced, f"the losses with shape {reduced}")
     reduction(function, how)
     ignore_index = integer(function, "ignore_index", ignore_index)
-    x, compute, out = dtypes(function, xp, x, dtype, loss=True)
     if probabilities:
         if ignore_index is not None:
             hint = "give the samples to leave out a sample_weight of 0"
             raise ValueError(f"{function}: ignore_index is {ignore_index}, but targets are probabilities; {hint}.")
-        targets = cast(targets, compute, xp)
     else:
         targets, ignore_index = indices(function, targets, x.shape[axis], ignore_index, xp)
     weighted = probabilities or ignore_index is not None or weight is not None or sample_weight is not None
-    arrays = (x, targets, cast(weight, compute, xp), cast(sample_weight, compute, xp))
-    static = {"xp": xp, "dtype": compute, "out": out, "reduction": how, "weighted": weighted}
-    return arrays, {**static, "axis": axis, "ignore_index": ignore_index}
+    static = {"xp": xp, **dtypes(function, xp, x, dtype, loss=True), "floats": (1, 2, 3) if probabilities else (2, 3)}
+    static |= {"reduction": how, "weighted": weighted, "axis": axis, "ignore_index": ignore_index}
+    return (x, targets, weight, sample_weight), static
 
 
 def _targets(
@@ -249,35 +260,44 @@ def _targets(
 
 
 def indices(function: str, targets: Any, count: int, ignore_index: int | None, xp: Any) -> tuple[Any, int | None]:
-    """Class indices in the library's index dtype, checked where their values can be read without waiting.
+    """Class indices in the library's index dtype, and what ``ignore_index`` is in it; checked where values can be read.
 
-    An index that does not fit that dtype turns negative, which no class is; so with an unsigned dtype a negative
-    ``ignore_index`` can name nothing, and is left out rather than compared with.
+    No index wraps into a class: those that do not fit the index dtype turn negative there. An ``ignore_index`` that the
+    targets' own dtype cannot hold names nothing and is left out.
     """
-    if ignore_index is not None and ignore_index < 0 and xp.isdtype(targets.dtype, "unsigned integer"):
+    info = xp.iinfo(targets.dtype)
+    if ignore_index is not None and not info.min <= ignore_index <= info.max:
         ignore_index = None
-    original = targets
+    if math.prod(targets.shape):
+        seen = _backends.values(targets, xp)
+        if seen is not None:
+            _check_classes(function, seen, count, ignore_index)
     wide = xp.__array_namespace_info__().default_dtypes()["indexing"]
-    targets = xp.astype(targets, wide, copy=False)
-    if math.prod(targets.shape) and _backends.readable(targets, xp):
-        bad = (targets < 0) | (targets >= count)
-        if ignore_index is not None:
-            bad = bad & (targets != ignore_index)
-        if bool(xp.any(bad)):
-            _bad_class(function, original, bad, count, ignore_index, xp)
-    return targets, ignore_index
+    return xp.astype(targets, wide, copy=False), _wrapped(ignore_index, wide, xp)
 
 
-def _bad_class(function: str, targets: Any, bad: Any, count: int, ignore_index: int | None, xp: Any) -> NoReturn:
+def _wrapped(value: int | None, dtype: Any, xp: Any) -> int | None:
+    info = xp.iinfo(dtype)
+    return value if value is None or value <= info.max else value - 2**info.bits
+
+
+def _check_classes(function: str, targets: Any, count: int, ignore_index: int | None) -> None:
+    xp = compat.array_namespace(targets)
+    wide = xp.astype(targets, xp.int64, copy=False)
+    bad = (wide < 0) | (wide >= count)
+    if ignore_index is not None:
+        bad = bad & (wide != _wrapped(ignore_index, xp.int64, xp))
+    if not bool(xp.any(bad)):
+        return
     flat = int(xp.argmax(xp.astype(xp.reshape(bad, (-1,)), xp.int32)))
     position = []
     for n in reversed(targets.shape):
         flat, i = divmod(flat, n)
         position.append(i)
     at = tuple(reversed(position))
-    value = int(targets[at])
     ignored = "set ignore_index to leave samples out" if ignore_index is None else f"ignore_index is {ignore_index}"
     hint = f"class indices are in [0, {count}), and {ignored}"
+    value = int(targets[at])
     raise IndexError(f"{function}: targets holds class {value} at {at}, but there are {count} classes; {hint}.")
 
 
@@ -306,20 +326,29 @@ def channels(function: str, x: Any) -> None:
 
 
 def reduction(function: str, value: Any) -> None:
-    if value not in REDUCTIONS:
+    if not isinstance(value, str) or value not in REDUCTIONS:
         raise ValueError(f'{function}: reduction is {value!r}; use "none", "sum" or "mean".')
 
 
 def number(function: str, name: str, value: Any, *, below: float = math.inf) -> float:
-    """A number from 0 to below ``below``."""
+    """A number from 0 to below ``below``. No array: an option is fixed when a call is compiled."""
     bounds = f"[0, {below:g})"
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        said = repr(value) if isinstance(value, (str, bytes, bool)) or value is None else f"a {type(value).__name__}"
+        raise TypeError(f"{function}: {name} is {said}, not a number; use a Python number in {bounds}.")
     try:
         result = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{function}: {name} is {value!r}, not a number; use a number in {bounds}.") from None
+    except OverflowError:  # an int beyond every float
+        result = math.inf
     if not 0 <= result < below:
         raise ValueError(f"{function}: {name} is {value}; use a number in {bounds}.")
     return result
+
+
+def flag(function: str, name: str, value: Any) -> bool:
+    if not (isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")):
+        raise TypeError(f"{function}: {name} is {value!r}, not a boolean; use True or False.")
+    return bool(value)
 
 
 def integer(function: str, name: str, value: Any) -> int | None:

@@ -113,9 +113,9 @@ def cross_entropy(
     -----
     NaN for a row with NaN or +inf in it, or nothing but -inf; +inf, with gradient 0, for one that ``where`` hides
     entirely; +inf for a target at -inf. A probability of 0 at a logit of -inf adds 0. A sample that ignore_index or a
-    weight of 0 drops never enters: NaN or inf in its row reaches neither the loss nor a gradient. Where the total weight
-    is 0, the mean is 0 and so is its gradient. Within ``8 + g`` ulp of the loss itself, per sample, g being the distance
-    from the largest to the second largest logit. Label smoothing is from Szegedy et al., "Rethinking the Inception
+    weight of 0 drops never enters: NaN or inf in its row reaches neither the loss nor a gradient. Where the total
+    weight is 0, the mean is 0 and so is its gradient. Within ``8 + g`` ulp of the loss itself, per sample, g being the
+    distance from the largest to the second largest logit. Label smoothing is from Szegedy et al., "Rethinking the Inception
     Architecture for Computer Vision" (2016); the derivations are in docs/numerics.md.
 
     Examples
@@ -123,7 +123,7 @@ def cross_entropy(
     >>> import numpy as np
     >>> logits = np.asarray([[2.0, 0.0, -1.0], [0.0, -40.0, -50.0]])
     >>> cross_entropy(logits, np.asarray([0, 0]), reduction="none")
-    array([1.69846015e-01, 4.24854713e-18])
+    array([1.69846020e-01, 4.24854713e-18])
     >>> float(cross_entropy(logits, np.asarray([0, 255]), ignore_index=255)).__round__(6)
     0.169846
     """
@@ -196,7 +196,6 @@ def binary_cross_entropy_with_logits(
         if a is not None:
             _check.broadcasts(name, label, a, shape, f"logits with shape {shape}")
     _check.reduction(name, reduction)
-    logits, compute, out = _check.dtypes(name, xp, logits, dtype, loss=True)
-    others = (_check.cast(a, compute, xp) for a in (targets, pos_weight, sample_weight))
-    weighted = sample_weight is not None
-    return run(name, (logits, *others), xp=xp, dtype=compute, out=out, reduction=reduction, weighted=weighted)
+    static = {"floats": (1, 2, 3), "reduction": reduction, "weighted": sample_weight is not None}
+    dtypes = _check.dtypes(name, xp, logits, dtype, loss=True)
+    return run(name, (logits, targets, pos_weight, sample_weight), xp=xp, **dtypes, **static)

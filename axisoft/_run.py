@@ -7,11 +7,11 @@ from typing import Any
 from axisoft import _backends, _core
 
 
-def run(op: str, arrays: tuple[Any, ...], *, xp: Any, dtype: Any, out: Any, **static: Any) -> Any:
+def run(op: str, arrays: tuple[Any, ...], *, xp: Any, **static: Any) -> Any:
     """The result of one op on arrays of one namespace."""
     executor = _backends.executor(xp)
     evaluate = plain if executor is None else executor.evaluate
-    return evaluate(_core.OPS[op], arrays, xp=xp, dtype=dtype, out=out, **static)
+    return evaluate(_core.OPS[op], arrays, xp=xp, **static)
 
 
 def plain(op: Any, arrays: tuple[Any, ...], *, xp: Any, **static: Any) -> Any:

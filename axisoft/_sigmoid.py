@@ -11,8 +11,7 @@ from axisoft._typing import ArrayT
 
 def _elementwise(function: str, x: Any) -> Any:
     xp, (x,) = _check.arrays(function, x=x)
-    x, compute, out = _check.dtypes(function, xp, x, None)
-    return run(function, (x,), xp=xp, dtype=compute, out=out)
+    return run(function, (x,), xp=xp, **_check.dtypes(function, xp, x, None))
 
 
 def sigmoid(x: ArrayT, /) -> ArrayT:

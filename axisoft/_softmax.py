@@ -13,8 +13,7 @@ def _over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any, **optio
     xp, (x, where) = _check.arrays(function, x=x, where=where)
     axes = _check.axes(function, axis, x)
     _check.mask(function, where, x, xp)
-    x, compute, out = _check.dtypes(function, xp, x, dtype)
-    return run(function, (x, where), xp=xp, dtype=compute, out=out, axis=axes, **options)
+    return run(function, (x, where), xp=xp, **_check.dtypes(function, xp, x, dtype), axis=axes, **options)
 
 
 def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
@@ -115,7 +114,7 @@ def logsumexp(
     >>> logsumexp(np.asarray([[1000.0, 1000.0], [0.0, -np.inf]]), axis=1)
     array([1000.69314718,    0.        ])
     """
-    return _over_axes("logsumexp", x, axis, where, dtype, keepdims=bool(keepdims))
+    return _over_axes("logsumexp", x, axis, where, dtype, keepdims=_check.flag("logsumexp", "keepdims", keepdims))
 
 
 def softmax2d(x: ArrayT, /) -> ArrayT:
@@ -149,5 +148,4 @@ def softmax2d(x: ArrayT, /) -> ArrayT:
     """
     xp, (x,) = _check.arrays("softmax2d", x=x)
     _check.channels("softmax2d", x)
-    x, compute, out = _check.dtypes("softmax2d", xp, x, None)
-    return run("softmax", (x, None), xp=xp, dtype=compute, out=out, axis=(len(x.shape) - 3,))
+    return run("softmax", (x, None), xp=xp, **_check.dtypes("softmax2d", xp, x, None), axis=(len(x.shape) - 3,))

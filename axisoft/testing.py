@@ -41,7 +41,12 @@ __all__ = [
 ]
 
 # Precision in bits, exponent of the smallest normal number, exponent past the largest.
-_FORMATS = {"float16": (11, -14, 16), "bfloat16": (8, -126, 128), "float32": (24, -126, 128), "float64": (53, -1022, 1024)}
+_FORMATS = {
+    "float16": (11, -14, 16),
+    "bfloat16": (8, -126, 128),
+    "float32": (24, -126, 128),
+    "float64": (53, -1022, 1024),
+}
 # What a sum or a mean over the samples may add to the error of a loss: the promise of the sum itself.
 _REDUCTION_ULP = 4
 
@@ -50,7 +55,7 @@ def ulp(value: Any, dtype: str) -> np.ndarray:
     """The spacing of a floating dtype, by its name, at ``value``; that of the smallest normal number below it."""
     bits, smallest, _ = _FORMATS[dtype]
     size = np.maximum(np.abs(np.asarray(value, dtype=np.float64)), math.ldexp(1.0, smallest))
-    return np.ldexp(1.0, np.frexp(size)[1] - bits)
+    return np.asarray(np.ldexp(1.0, np.frexp(size)[1] - bits))
 
 
 def ulp_distance(result: Any, high: Any, low: Any = 0.0, *, dtype: str) -> np.ndarray:

@@ -38,7 +38,9 @@ def pytest_generate_tests(metafunc):
         if not fits(target.backend):
             continue
         if "case" in names:
-            rows += [pytest.param(target, c, id=f"{target.name}-{c.id}") for c in testing.cases(dtypes=target.backend.dtypes)]
+            rows += [
+                pytest.param(target, c, id=f"{target.name}-{c.id}") for c in testing.cases(dtypes=target.backend.dtypes)
+            ]
         elif "dtype" in names:
             rows += [pytest.param(target, d, id=f"{target.name}-{d}") for d in target.backend.dtypes]
         else:

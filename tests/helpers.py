@@ -35,12 +35,13 @@ def forward_gradient(target, fun, x, tangent):
     return target.numpy(jax.jvp(fun, (x,), (tangent,))[1])
 
 
-def finite_differences(fun, x, step=1e-6):
-    """The derivative of the sum of a NumPy function at each element of x, by central differences."""
+def finite_differences(fun, x, step=1e-3):
+    """The derivative of the sum of a NumPy function at each element of x: central differences of sixth order."""
     out = np.zeros_like(x)
     for i in np.ndindex(*x.shape):
-        up, down = x.copy(), x.copy()
-        up[i] += step
-        down[i] -= step
-        out[i] = (np.sum(fun(up)) - np.sum(fun(down))) / (2 * step)
+        for k, weight in ((1, 45.0), (2, -9.0), (3, 1.0)):
+            up, down = x.copy(), x.copy()
+            up[i] += k * step
+            down[i] -= k * step
+            out[i] += weight * (np.sum(fun(up)) - np.sum(fun(down))) / (60 * step)
     return out

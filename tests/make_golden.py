@@ -10,6 +10,7 @@ read as exact numbers; results keep some 106 bits, as the sum of two floats in h
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import math
@@ -262,7 +263,7 @@ def binary(values, arrays, options):
     return reduced(losses, weights, options.get("reduction", "mean"))
 
 
-# Cases ------------------------------------------------------------------------------------------------------------------
+# Cases ----------------------------------------------------------------------------------------------------------------
 
 
 class Maker:
@@ -283,6 +284,9 @@ class Maker:
         high, low = zip(*(pair(r) for r in results), strict=True) if results else ((), ())
         self.cases.setdefault(function, []).append({**case, "high": list(high), "low": list(low)})
 
+    def add_of(self, function, dtype, name, arrays, **options):
+        self.add(function, name, arrays, dtype, **options)
+
     def long(self, function, name, tile, repeat, dtype, last=None, **options):
         """A long slice: a pattern that repeats, whose last element may be another. Judged where elements differ."""
         tile = [rounded(float(v), dtype) for v in tile]
@@ -299,7 +303,10 @@ class Maker:
             results, picked = [lse], None
         elif function == "cross_entropy":
             target = options.pop("target")
-            results, picked = [negative(log_softmax_of(last if target == count - 1 else tile[target % len(tile)], lse))], None
+            results, picked = (
+                [negative(log_softmax_of(last if target == count - 1 else tile[target % len(tile)], lse))],
+                None,
+            )
         else:
             one = softmax_of if function == "softmax" else log_softmax_of
             results = [one(v, lse) for v in at]
@@ -341,7 +348,12 @@ def make_elementwise(m):
         edge = float(-mp.log(TINY[dtype]))
         m.add(function, "slides", {"x": (SLIDES["segmentation"], (4, 2, 2))}, dtype)
         m.add(function, "wafer", {"x": (SLIDES["wafer"], (4, 2, 2))}, dtype)
-        m.add(function, "near zero", {"x": ([s * 10.0**-k for k in range(1, 8) for s in (1, -1)] + [0.0, -0.0], (16,))}, dtype)
+        m.add(
+            function,
+            "near zero",
+            {"x": ([s * 10.0**-k for k in range(1, 8) for s in (1, -1)] + [0.0, -0.0], (16,))},
+            dtype,
+        )
         m.add(function, "whole range", {"x": ([edge * (i / 20 - 1) for i in range(41)], (41,))}, dtype)
         m.add(function, "random", {"x": (m.normal(40, 3.0), (5, 8))}, dtype)
         m.add(function, "wide", {"x": (m.normal(40, edge / 3), (40,))}, dtype)
@@ -382,7 +394,9 @@ def softmax_inputs(m, dtype):
     mask = [True, False, True, True, False, True, True, True, False, False, False, False]
     rows.append(("mask", m.normal(12, 3.0), (3, 4), -1, mask))
     rows.append(("mask over all", m.normal(12, 3.0), (3, 4), None, mask))
-    rows.append(("nan behind the mask", [1.0, NAN, 2.0, 3.0, INF, 0.0, -INF, 1.0, NAN, INF, -INF, NAN], (3, 4), -1, mask))
+    rows.append(
+        ("nan behind the mask", [1.0, NAN, 2.0, 3.0, INF, 0.0, -INF, 1.0, NAN, INF, -INF, NAN], (3, 4), -1, mask)
+    )
     rows.append(("nan beside the mask", [1.0, 5.0, NAN, 3.0] * 3, (3, 4), -1, mask))
     rows.append(("largest behind the mask", [0.0, 500.0, -40.0, -50.0], (4,), -1, [True, False, True, True]))
     rows.append(("all hidden", [0.0, 1.0, NAN, INF], (2, 2), -1, [False] * 4))
@@ -433,18 +447,32 @@ def make_losses(m):
         mask = ([True, True, False, True, True] + [False, True, True, True, True] + [True] * 10, (n, k), "bool")
         base = {"logits": (x, (n, k)), "targets": t}
         probabilities = {"logits": (x, (n, k)), "targets": soft}
-        add = lambda name, arrays, **options: m.add("cross_entropy", name, arrays, dtype, **options)  # noqa: E731
+        add = functools.partial(m.add_of, "cross_entropy", dtype)
         for how in ("none", "sum", "mean"):
             add(f"plain, {how}", base, reduction=how)
             add(f"probabilities, {how}", probabilities, reduction=how)
             add(f"weights, {how}", {**base, "weight": weight, "sample_weight": factor}, reduction=how)
-            add(f"weights and probabilities, {how}",
-                {**probabilities, "weight": weight, "sample_weight": factor}, reduction=how)
-            add(f"everything, {how}", {**base, "weight": weight, "sample_weight": factor, "where": mask},
-                reduction=how, label_smoothing=0.1, z_loss=0.01, ignore_index=0)
+            add(
+                f"weights and probabilities, {how}",
+                {**probabilities, "weight": weight, "sample_weight": factor},
+                reduction=how,
+            )
+            add(
+                f"everything, {how}",
+                {**base, "weight": weight, "sample_weight": factor, "where": mask},
+                reduction=how,
+                label_smoothing=0.1,
+                z_loss=0.01,
+                ignore_index=0,
+            )
             add(f"smoothing and weights, {how}", {**base, "weight": weight}, reduction=how, label_smoothing=0.2)
-            add(f"smoothing, weights and probabilities, {how}", {**probabilities, "weight": weight},
-                reduction=how, label_smoothing=0.2, z_loss=0.5)
+            add(
+                f"smoothing, weights and probabilities, {how}",
+                {**probabilities, "weight": weight},
+                reduction=how,
+                label_smoothing=0.2,
+                z_loss=0.5,
+            )
         add("smoothing", base, reduction="none", label_smoothing=0.1)
         add("z-loss", base, reduction="none", z_loss=0.25)
         add("mask", {**base, "where": mask}, reduction="none")
@@ -458,34 +486,70 @@ def make_losses(m):
             sure = ([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], (2, 3))
             add(f"confident by {gap}, one-hot", {"logits": (rows, (2, 3)), "targets": sure}, reduction="none")
         if dtype in ("float32", "float64"):
-            add("logits near 1e6", {"logits": ([1e6, 1e6 + 1.0], (1, 2)), "targets": ([0], (1,), "int")}, reduction="none")
-        add("channel axis", {"logits": (SLIDES["segmentation"], (1, 4, 2, 2)), "targets": ([1, 3, 2, 3], (1, 2, 2), "int")},
-            axis=1, reduction="none")
-        add("channel axis, mean", {"logits": (SLIDES["segmentation"], (4, 2, 2)), "targets": ([1, 3, 2, 255], (2, 2), "int")},
-            axis=0, ignore_index=255)
+            add(
+                "logits near 1e6",
+                {"logits": ([1e6, 1e6 + 1.0], (1, 2)), "targets": ([0], (1,), "int")},
+                reduction="none",
+            )
+        add(
+            "channel axis",
+            {"logits": (SLIDES["segmentation"], (1, 4, 2, 2)), "targets": ([1, 3, 2, 3], (1, 2, 2), "int")},
+            axis=1,
+            reduction="none",
+        )
+        add(
+            "channel axis, mean",
+            {"logits": (SLIDES["segmentation"], (4, 2, 2)), "targets": ([1, 3, 2, 255], (2, 2), "int")},
+            axis=0,
+            ignore_index=255,
+        )
         add("one class", {"logits": ([3.0, -1e3], (2, 1)), "targets": ([0, 0], (2,), "int")}, reduction="none")
         nasty = [NAN, 0.0, INF, -INF, -INF, -INF, 1.0, 2.0, 3.0]
         three = {"logits": (nasty, (3, 3)), "targets": ([7, -100, 1], (3,), "int")}
-        add("ignored rows of nan and -inf", {"logits": (nasty, (3, 3)), "targets": ([-100, -100, 1], (3,), "int")},
-            ignore_index=-100)
-        add("rows of weight 0", {**three, "targets": ([0, 1, 1], (3,), "int"), "sample_weight": ([0.0, 0.0, 1.0], (3,))})
-        add("class of weight 0", {"logits": (nasty, (3, 3)), "targets": ([0, 0, 1], (3,), "int"),
-                                  "weight": ([0.0, 2.0, 1.0], (3,))}, label_smoothing=0.1)
+        add(
+            "ignored rows of nan and -inf",
+            {"logits": (nasty, (3, 3)), "targets": ([-100, -100, 1], (3,), "int")},
+            ignore_index=-100,
+        )
+        add(
+            "rows of weight 0", {**three, "targets": ([0, 1, 1], (3,), "int"), "sample_weight": ([0.0, 0.0, 1.0], (3,))}
+        )
+        add(
+            "class of weight 0",
+            {"logits": (nasty, (3, 3)), "targets": ([0, 0, 1], (3,), "int"), "weight": ([0.0, 2.0, 1.0], (3,))},
+            label_smoothing=0.1,
+        )
         add("unlabelled rows", {"logits": (nasty, (3, 3)), "targets": ([0.0] * 6 + [0.25, 0.5, 0.25], (3, 3))})
         add("all ignored", {"logits": (nasty, (3, 3)), "targets": ([9, 9, 9], (3,), "int")}, ignore_index=9)
-        add("all of weight 0", {"logits": (nasty, (3, 3)), "targets": ([0, 1, 2], (3,), "int"),
-                                "sample_weight": ([0.0] * 3, (3,))})
+        add(
+            "all of weight 0",
+            {"logits": (nasty, (3, 3)), "targets": ([0, 1, 2], (3,), "int"), "sample_weight": ([0.0] * 3, (3,))},
+        )
         add("no samples", {"logits": ([], (0, 3)), "targets": ([], (0,), "int")})
         special = [0.0, NAN, 1.0] + [0.0, INF, 1.0] + [-INF] * 3 + [0.0, -INF, 1.0] * 2
         add("special rows", {"logits": (special, (5, 3)), "targets": ([0, 1, 2, 0, 1], (5,), "int")}, reduction="none")
-        add("probability 0 at -inf", {"logits": ([0.0, -INF, 1.0] * 2, (2, 3)),
-                                      "targets": ([0.5, 0.0, 0.5, 0.5, 0.25, 0.25], (2, 3))}, reduction="none")
+        add(
+            "probability 0 at -inf",
+            {"logits": ([0.0, -INF, 1.0] * 2, (2, 3)), "targets": ([0.5, 0.0, 0.5, 0.5, 0.25, 0.25], (2, 3))},
+            reduction="none",
+        )
         hidden = ([True, False, True, False, False, False, True, True, False], (3, 3), "bool")
         behind = [0.0, NAN, 1.0, NAN, INF, 0.0, 1.0, 2.0, NAN]
-        add("mask: hidden target, nothing left, nan behind",
-            {"logits": (behind, (3, 3)), "targets": ([1, 0, 0], (3,), "int"), "where": hidden}, reduction="none")
-        add("mask and probabilities", {"logits": (behind, (3, 3)), "where": hidden,
-            "targets": ([0.5, 0.0, 0.5, 0.0, 0.0, 1.0, 0.75, 0.25, 0.0], (3, 3))}, reduction="none", label_smoothing=0.1)
+        add(
+            "mask: hidden target, nothing left, nan behind",
+            {"logits": (behind, (3, 3)), "targets": ([1, 0, 0], (3,), "int"), "where": hidden},
+            reduction="none",
+        )
+        add(
+            "mask and probabilities",
+            {
+                "logits": (behind, (3, 3)),
+                "where": hidden,
+                "targets": ([0.5, 0.0, 0.5, 0.0, 0.0, 1.0, 0.75, 0.25, 0.0], (3, 3)),
+            },
+            reduction="none",
+            label_smoothing=0.1,
+        )
         for name, tile, repeat, last, target in (
             ("100000 equal", [0.0], 100_000, None, 5),
             ("100000, the target far above", [-0.3, -0.7, -1.1, -0.2], 25_000, 30.0, 99_999),
@@ -493,8 +557,13 @@ def make_losses(m):
             ("1000 of two kinds", [0.0, -0.3, -0.3, -0.3], 250, None, 1),
         ):
             m.long("cross_entropy", name, tile, repeat, dtype, last, target=target, reduction="none")
-    m.add("cross_entropy", "integer logits", {"logits": ([-100, 100, 99], (1, 3), "int8"), "targets": ([2], (1,), "int")},
-          "int8", reduction="none")
+    m.add(
+        "cross_entropy",
+        "integer logits",
+        {"logits": ([-100, 100, 99], (1, 3), "int8"), "targets": ([2], (1,), "int")},
+        "int8",
+        reduction="none",
+    )
 
 
 def make_nll(m):
@@ -506,8 +575,14 @@ def make_nll(m):
             m.add("nll_loss", f"plain, {how}", base, dtype, reduction=how)
             m.add("nll_loss", f"weights, {how}", weighted, dtype, reduction=how)
             m.add("nll_loss", f"weights and ignored, {how}", weighted, dtype, reduction=how, ignore_index=2)
-        m.add("nll_loss", "-inf and nan", {"log_probs": ([-INF, 0.0, NAN, -1.0, NAN, NAN], (3, 2)),
-              "targets": ([0, 1, -1], (3,), "int")}, dtype, reduction="none", ignore_index=-1)
+        m.add(
+            "nll_loss",
+            "-inf and nan",
+            {"log_probs": ([-INF, 0.0, NAN, -1.0, NAN, NAN], (3, 2)), "targets": ([0, 1, -1], (3,), "int")},
+            dtype,
+            reduction="none",
+            ignore_index=-1,
+        )
         m.add("nll_loss", "all ignored", {**base, "targets": ([-1] * 4, (4,), "int")}, dtype, ignore_index=-1)
         m.add("nll_loss", "first axis", {**base, "log_probs": (logs, (3, 4))}, dtype, reduction="none", axis=0)
 
@@ -523,28 +598,67 @@ def make_binary(m):
             for name, t in (("labels", hard), ("soft labels", soft)):
                 base = {"logits": (x, (4, 3)), "targets": (t, (4, 3))}
                 m.add(function, f"{name}, {how}", base, dtype, reduction=how)
-                m.add(function, f"{name} and weights, {how}", {**base, "pos_weight": pos, "sample_weight": factor}, dtype,
-                      reduction=how)
+                m.add(
+                    function,
+                    f"{name} and weights, {how}",
+                    {**base, "pos_weight": pos, "sample_weight": factor},
+                    dtype,
+                    reduction=how,
+                )
         grid = [edge * (i / 10 - 1) for i in range(21)]
         for label in (0.0, 1.0):
-            m.add(function, f"whole range, label {label:g}", {"logits": (grid, (21,)), "targets": ([label] * 21, (21,))}, dtype,
-                  reduction="none")
+            m.add(
+                function,
+                f"whole range, label {label:g}",
+                {"logits": (grid, (21,)), "targets": ([label] * 21, (21,))},
+                dtype,
+                reduction="none",
+            )
         wafer = [float(v > 0) for v in SLIDES["wafer"]]
-        m.add(function, "slides", {"logits": (SLIDES["wafer"], (4, 2, 2)), "targets": (wafer, (4, 2, 2))}, dtype,
-              reduction="none")
-        m.add(function, "infinite", {"logits": ([INF, -INF, INF, -INF, INF, NAN], (6,)),
-              "targets": ([1.0, 0.0, 0.0, 1.0, 0.5, 1.0], (6,))}, dtype, reduction="none")
-        m.add(function, "pos_weight 0", {"logits": ([-INF, 3.0], (2,)), "targets": ([1.0, 1.0], (2,)),
-              "pos_weight": ([0.0], (1,))}, dtype, reduction="none")
-        m.add(function, "nan of weight 0", {"logits": ([NAN, 1.0], (2,)), "targets": ([1.0, 1.0], (2,)),
-              "sample_weight": ([0.0, 1.0], (2,))}, dtype)
-        m.add(function, "all of weight 0", {"logits": ([NAN, INF], (2,)), "targets": ([1.0, 0.0], (2,)),
-              "sample_weight": ([0.0, 0.0], (2,))}, dtype)
+        m.add(
+            function,
+            "slides",
+            {"logits": (SLIDES["wafer"], (4, 2, 2)), "targets": (wafer, (4, 2, 2))},
+            dtype,
+            reduction="none",
+        )
+        m.add(
+            function,
+            "infinite",
+            {"logits": ([INF, -INF, INF, -INF, INF, NAN], (6,)), "targets": ([1.0, 0.0, 0.0, 1.0, 0.5, 1.0], (6,))},
+            dtype,
+            reduction="none",
+        )
+        m.add(
+            function,
+            "pos_weight 0",
+            {"logits": ([-INF, 3.0], (2,)), "targets": ([1.0, 1.0], (2,)), "pos_weight": ([0.0], (1,))},
+            dtype,
+            reduction="none",
+        )
+        m.add(
+            function,
+            "nan of weight 0",
+            {"logits": ([NAN, 1.0], (2,)), "targets": ([1.0, 1.0], (2,)), "sample_weight": ([0.0, 1.0], (2,))},
+            dtype,
+        )
+        m.add(
+            function,
+            "all of weight 0",
+            {"logits": ([NAN, INF], (2,)), "targets": ([1.0, 0.0], (2,)), "sample_weight": ([0.0, 0.0], (2,))},
+            dtype,
+        )
 
 
 def text(function, cases):
-    head = {"generator": "tests/make_golden.py", "version": VERSION, "mpmath": mpmath.__version__,
-            "digits": DIGITS, "seed": SEED, "function": function}
+    head = {
+        "generator": "tests/make_golden.py",
+        "version": VERSION,
+        "mpmath": mpmath.__version__,
+        "digits": DIGITS,
+        "seed": SEED,
+        "function": function,
+    }
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
     return json.dumps(head)[:-1] + ',\n"cases": [\n' + lines + "\n]}\n"
 

@@ -29,9 +29,7 @@ def truth(row):
     """Softmax, log_softmax and logsumexp in extended precision, where float64 itself has errors of 1e-16 * n."""
     values, counts = np.unique(row, return_counts=True)
     m = values.max()
-    others = np.longdouble(0)
-    for v, n in zip(values, counts, strict=True):
-        others += (n - (v == m)) * np.exp(np.longdouble(v) - np.longdouble(m))
+    others = np.sum((counts - (values == m)) * np.exp(values.astype(np.longdouble) - m))
     log = np.log1p(others)
     d = row.astype(np.longdouble) - m
     return np.exp(d - log), d - log, m + log
@@ -83,8 +81,26 @@ def test_every_length_of_nearly_equal_terms(target, count):
         row = np.full(count, d)
         row[count // 2] = 0.0
         for function in ("softmax", "log_softmax", "logsumexp"):
-            verdict = judge(function, target.numpy(getattr(axisoft, function)(target.array(row, "float32"), axis=-1)), row, "float32")
+            verdict = judge(
+                function,
+                target.numpy(getattr(axisoft, function)(target.array(row, "float32"), axis=-1)),
+                row,
+                "float32",
+            )
             assert verdict.ok, verdict.wrong
+
+
+@pytest.mark.parametrize("shape", [(1000, 1000), (1_000_000,), (8, 125_000)], ids=str)
+def test_spikes_among_a_million(target, shape):
+    """A few large terms and many small ones, over all axes together."""
+    values = np.random.default_rng(1).standard_normal(1_000_000).astype(np.float32)
+    values[:8] = 9.0
+    values[500_000] = 11.0
+    row = values.astype(np.float64)
+    for function in ("softmax", "logsumexp"):
+        y = target.numpy(getattr(axisoft, function)(target.array(row.reshape(shape), "float32"), axis=None))
+        verdict = judge(function, y.reshape(-1), row, "float32")
+        assert verdict.ok, verdict.wrong
 
 
 def test_cross_entropy_over_a_long_first_axis(target):
@@ -129,6 +145,25 @@ def test_gradient_of_a_confident_sigmoid_keeps_its_digits(target):
     true = np.exp(-20.0) / (1 + np.exp(-20.0)) ** 2
     assert np.allclose(gradient(target, axisoft.sigmoid, x), [true, true], rtol=1e-6, atol=0)
     assert np.allclose(gradient(target, axisoft.log_sigmoid, x)[0], true, rtol=1e-6, atol=0)
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "jax")
+def test_a_product_before_a_confident_loss(target):
+    """Digits of the product that its rounding drops must not reach a loss of 1e-12, nor its gradient."""
+    import jax
+    import jax.numpy as jnp
+
+    x = jnp.asarray([[10.1, 0.1, -0.3], [7.7, -19.3, 0.9]], dtype=jnp.float32)
+    t, c = jnp.asarray([0, 0]), jnp.float32(2.7182817)
+    rounded = x * c
+
+    def fused(x, c):
+        return axisoft.cross_entropy(x * c, t, reduction="sum")
+
+    loss, grad = jax.jit(jax.value_and_grad(fused))(x, c)
+    expected, slope = jax.value_and_grad(lambda x: axisoft.cross_entropy(x, t, reduction="sum"))(rounded)
+    assert np.allclose(target.numpy(loss), target.numpy(expected), rtol=1e-5, atol=0)
+    assert np.allclose(target.numpy(grad), target.numpy(slope * c), rtol=1e-5, atol=0)
 
 
 @pytest.mark.backends(fits=lambda backend: backend.name == "jax")

@@ -245,7 +245,9 @@ def test_all_dropped_mean_has_gradient_0(target, dtype):
         lambda x: axisoft.cross_entropy(x, t, ignore_index=1),
         lambda x: axisoft.cross_entropy(x, t, sample_weight=zeros),
         lambda x: axisoft.nll_loss(x, t, ignore_index=1),
-        lambda x: axisoft.binary_cross_entropy_with_logits(x, target.array(np.ones((2, 2)), dtype), sample_weight=zeros),
+        lambda x: axisoft.binary_cross_entropy_with_logits(
+            x, target.array(np.ones((2, 2)), dtype), sample_weight=zeros
+        ),
     ):
         assert same(gradient(target, fun, x), np.zeros((2, 2)))
 
@@ -260,7 +262,9 @@ def test_binary_cross_entropy_at_infinite_logits(target, dtype, x, label, expect
 
 
 @pytest.mark.backends(fits=differentiates)
-@pytest.mark.parametrize(("x", "label", "expected"), [(INF, 1.0, 0.0), (-INF, 0.0, 0.0), (INF, 0.0, 1.0), (-INF, 1.0, -1.0)])
+@pytest.mark.parametrize(
+    ("x", "label", "expected"), [(INF, 1.0, 0.0), (-INF, 0.0, 0.0), (INF, 0.0, 1.0), (-INF, 1.0, -1.0)]
+)
 def test_binary_cross_entropy_gradient_at_infinite_logits(target, dtype, x, label, expected):
     t = target.array([label], dtype)
     fun = lambda x: axisoft.binary_cross_entropy_with_logits(x, t)
@@ -332,6 +336,44 @@ def test_an_unsigned_target_never_wraps_into_the_ignored_class(target):
     for kind, value in (("uint8", 156), ("uint64", 2**64 - 100)):
         with pytest.raises(IndexError, match=f"holds class {value} "):
             axisoft.cross_entropy(x, np.asarray([value], dtype=kind), ignore_index=-100)
+
+
+def test_an_ignored_class_that_the_dtype_cannot_hold_names_nothing(target):
+    x, t = target.array([[1.0, 2.0]], "float32"), target.array([1], "int")
+    expected = target.numpy(axisoft.cross_entropy(x, t))
+    for value in (-(2**40), 2**40, 2**70, -(2**70)):
+        assert same(target.numpy(axisoft.cross_entropy(x, t, ignore_index=value)), expected)
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name in ("numpy", "jax"))
+def test_the_largest_unsigned_number_can_be_ignored(target):
+    x = target.array([[1.0, 2.0], [0.0, 0.0]], "float32")
+    for kind in ("uint32", "uint64"):
+        top = 2 ** int(kind[4:]) - 1
+        t = target.xp.asarray(np.asarray([1, top], dtype=kind))
+        one = axisoft.cross_entropy(x[:1], t[:1])
+        assert same(target.numpy(axisoft.cross_entropy(x, t, ignore_index=top)), target.numpy(one))
+
+
+@pytest.mark.backends(fits=differentiates)
+def test_nan_in_a_tangent_or_cotangent_of_what_is_hidden_stays_there(target):
+    """As it is where a function with a pole runs before ours, or after."""
+    x, bad = target.array([[1.0, 2.0, 3.0]], "float64"), target.array([[1.0, NAN, 2.0]], "float64")
+    good = target.array([[1.0, 0.0, 2.0]], "float64")
+    where, t = target.array([[True, False, True]], "bool"), target.array([0], "int")
+    for fun in (
+        lambda x: axisoft.softmax(x, where=where),
+        lambda x: axisoft.logsumexp(x, where=where, axis=-1),
+        lambda x: axisoft.cross_entropy(x, t, where=where, label_smoothing=0.1),
+    ):
+        assert same(forward_gradient(target, fun, x, bad), forward_gradient(target, fun, x, good))
+    fun = lambda x: axisoft.softmax(x, where=where)
+    assert same(gradient(target, fun, x, cotangent=bad), gradient(target, fun, x, cotangent=good))
+    rows, labels = target.array([[NAN, 1.0], [1.0, 2.0]], "float64"), target.array([9, 1], "int")
+    fun = lambda x: axisoft.cross_entropy(x, labels, ignore_index=9, reduction="none") ** 0.5
+    got = gradient(target, fun, rows)
+    assert same(got[0], [0.0, 0.0])
+    assert np.all(np.isfinite(got[1]))
 
 
 @pytest.mark.parametrize("function", ["softmax", "log_softmax", "logsumexp", "cross_entropy"])

@@ -60,12 +60,12 @@ _BY_NAMESPACE = {backend.namespace: backend for backend in BACKENDS}
 
 def of(xp: Any) -> Backend | None:
     """The row of a namespace, if it has one."""
-    return _BY_NAMESPACE.get(xp.__name__)
+    return _BY_NAMESPACE.get(getattr(xp, "__name__", ""))
 
 
 def name_of(xp: Any) -> str:
     backend = of(xp)
-    return xp.__name__ if backend is None else backend.name
+    return getattr(xp, "__name__", repr(xp)) if backend is None else backend.name
 
 
 def device(x: Any, xp: Any) -> Any:
@@ -74,21 +74,12 @@ def device(x: Any, xp: Any) -> Any:
     return compat.device(x) if module is None or not hasattr(module, "device") else module.device(x)
 
 
-def readable(x: Any, xp: Any) -> bool:
-    """Whether the values of x can be read here and now, without waiting for a device or forcing a lazy graph."""
-    return _reader(xp)(x)
-
-
-def device(x: Any, xp: Any) -> Any:
-    """The device that x is bound to; None where it is not known yet or where the library may still choose."""
+def values(x: Any, xp: Any) -> Any:
+    """x as an array that can be read here and now; None where that waits for a device or forces a lazy graph."""
     module = executor(xp)
-    return compat.device(x) if module is None or not hasattr(module, "device") else module.device(x)
-
-
-def readable(x: Any, xp: Any) -> bool:
-    """Whether the values of x can be read here and now, without waiting for a device or forcing a lazy graph."""
-    module = executor(xp)
-    return not compat.is_lazy_array(x) if module is None else module.readable(x)
+    if module is not None:
+        return module.values(x)
+    return None if compat.is_lazy_array(x) else x
 
 
 @lru_cache(maxsize=None)

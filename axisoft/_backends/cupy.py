@@ -15,9 +15,9 @@ def evaluate(op, arrays, *, xp, **static):
         return _core.evaluate(do, op, arrays, xp=xp, **static)
 
 
-def readable(x):
-    """Reading a value would wait for the device."""
-    return False
+def values(x):
+    """None: reading them would wait for the device."""
+    return None
 
 
 def find_device(name):

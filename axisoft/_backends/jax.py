@@ -6,12 +6,13 @@ from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from axisoft import _core
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=1024)
 def _differentiable(op, options):
     options = dict(options)
 
@@ -33,22 +34,21 @@ def do(op, *arrays, **options):
     return _differentiable(op, tuple(options.items()))(*arrays)
 
 
-@partial(jax.jit, static_argnames=("op", "dtype", "out", "static"))
-def _program(op, arrays, dtype, out, static):
-    return _core.evaluate(do, op, arrays, xp=jnp, dtype=dtype, out=out, **dict(static))
+@partial(jax.jit, static_argnames=("op", "static"))
+def _program(op, arrays, static):
+    return _core.evaluate(do, op, arrays, xp=jnp, **dict(static))
 
 
-def evaluate(op, arrays, *, xp, dtype, out, **static):
-    return _program(op, arrays, dtype=jnp.dtype(dtype), out=jnp.dtype(out), static=tuple(static.items()))
+def evaluate(op, arrays, *, xp, **static):
+    return _program(op, arrays, static=tuple(static.items()))
 
 
-def readable(x):
-    """A concrete array in the host's memory, all of it in this process."""
-    return (
-        not isinstance(x, jax.core.Tracer)
-        and x.is_fully_addressable
-        and all(device.platform == "cpu" for device in x.sharding.device_set)
-    )
+def values(x):
+    """A concrete array in the host's memory, all of it in this process, as NumPy: reading it is no part of a trace."""
+    concrete = not isinstance(x, jax.core.Tracer) and x.is_fully_addressable
+    if not concrete or any(device.platform != "cpu" for device in x.sharding.device_set):
+        return None
+    return np.asarray(x)
 
 
 def device(x):

@@ -55,14 +55,10 @@ def evaluate(op, arrays, *, xp, **static):
     return _core.evaluate(do, op, arrays, xp=xp, **static)
 
 
-def readable(x):
-    """A plain tensor in the host's memory, that no compiler or transform is tracing."""
-    return (
-        type(x) is torch.Tensor
-        and x.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-    )
+def values(x):
+    """A plain tensor in the host's memory, that no compiler or transform is tracing; None for any other."""
+    plain = type(x) is torch.Tensor and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return x if plain and not torch._C._functorch.is_functorch_wrapped_tensor(x) else None
 
 
 def find_device(name):

@@ -1,5 +1,8 @@
 """All the mathematics: pure Array API code that knows no library. ``OPS`` has a row per public function."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from axisoft._core.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, NLL_LOSS
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import LOG_SIGMOID, SIGMOID, SOFTPLUS
@@ -24,13 +27,32 @@ OPS = {
 __all__ = ["OPS", "Op", "Promise", "evaluate"]
 
 
-def evaluate(do, op, arrays, *, xp, dtype, out, reduction="none", weighted=False, **static):
+def evaluate(
+    do: Callable[..., Any],
+    op: Op,
+    arrays: Sequence[Any],
+    *,
+    xp: Any,
+    given: Any,
+    dtype: Any,
+    out: Any,
+    floats: tuple[int, ...] = (),
+    reduction: str = "none",
+    weighted: bool = False,
+    **static: Any,
+) -> Any:
     """Cast, run the op, reduce, cast back: what every public function does once its arguments are checked.
 
-    The first array is what is cast to ``dtype``; weights and soft targets come in it, indices and masks stay what they
-    are. ``weighted`` says whether a mean has weights to divide by, or counts the losses.
+    The first array is cast to ``given``, if that is not None, and then to ``dtype``, which the op computes in; so are
+    the arrays at the positions ``floats``: weights and soft targets, but neither indices nor masks. ``weighted`` says
+    whether a mean has weights to divide by, or counts the losses.
     """
-    arrays = (xp.astype(arrays[0], dtype, copy=False), *arrays[1:])
+    arrays = list(arrays)
+    if given is not None:
+        arrays[0] = xp.astype(arrays[0], given, copy=False)
+    for i in (0, *floats):
+        if arrays[i] is not None:
+            arrays[i] = xp.astype(arrays[i], dtype, copy=False)
     y = do(op, *arrays, **static)
     if reduction != "none":
         weights = do(op.weights, *arrays, **static) if weighted and reduction == "mean" else None

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import SIGMOID, SOFTPLUS, tail
 from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, centred, visible
-from axisoft._core.stable import below, classes, hide, others, pick, shifted, sum_to, total
+from axisoft._core.stable import below, classes, hide, others, pick, product, shifted, sum_to, total
 from axisoft._core.weights import (
     WEIGHTS,
     along_weights_vjp,
@@ -124,7 +124,13 @@ def _logit_gradient(x, targets, weight, sample_weight, where, *, xp, axis, ignor
         u = (1.0 - label_smoothing) * known.soft + each
         whole = (1.0 - label_smoothing) * known.class_weight + every
         y = p * (whole - u + z) - u * q
-    return visible(times(known.factor, settle(y, known, xp)), where, xp)
+    y = times(known.factor, settle(y, known, xp))
+    return y if where is None else xp.where(_shown(where, known), y, 0.0)
+
+
+def _shown(where, known):
+    """Where a gradient may be other than 0: what the mask shows, and the whole row of a class that does not exist."""
+    return where if known.bad is None else where | known.bad
 
 
 def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss):
@@ -293,14 +299,14 @@ def _binary_slopes(arrays, wanted, do, xp):
 
 def _binary_jvp(tangents, y, arrays, do, xp):
     slopes = _binary_slopes(arrays, [t is not None for t in tangents], do, xp)
-    parts = [slope * t for slope, t in zip(slopes, tangents, strict=True) if t is not None]
+    parts = [product(slope, t, xp) for slope, t in zip(slopes, tangents, strict=True) if t is not None]
     return sum(parts[1:], parts[0])
 
 
 def _binary_vjp(g, y, arrays, wanted, do, xp):
     slopes = _binary_slopes(arrays, wanted, do, xp)
     return tuple(
-        None if slope is None else sum_to(g * slope, tuple(array.shape), xp)
+        None if slope is None else sum_to(product(slope, g, xp), tuple(array.shape), xp)
         for slope, array in zip(slopes, arrays, strict=True)
     )
 

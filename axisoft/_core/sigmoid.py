@@ -6,7 +6,7 @@ number. ``1 - sigmoid(x)`` is never formed: it is ``sigmoid(-x)``, to full accur
 
 from __future__ import annotations
 
-from axisoft._core.op import Promise, elementwise
+from axisoft._core.op import Op, Promise, elementwise
 
 
 def sigmoid(x, *, xp):
@@ -27,6 +27,6 @@ def log_sigmoid(x, *, xp):
     return -softplus(-x, xp=xp)
 
 
-SIGMOID = elementwise("sigmoid", sigmoid, lambda x, do: do(SIGMOID, x) * do(SIGMOID, -x), Promise(4))
+SIGMOID: Op = elementwise("sigmoid", sigmoid, lambda x, do: do(SIGMOID, x) * do(SIGMOID, -x), Promise(4))
 LOG_SIGMOID = elementwise("log_sigmoid", log_sigmoid, lambda x, do: do(SIGMOID, -x), Promise(4))
 SOFTPLUS = elementwise("softplus", softplus, lambda x, do: do(SIGMOID, x), Promise(4))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from axisoft._core.op import Op, Promise
-from axisoft._core.stable import hide, others, shifted, total
+from axisoft._core.stable import hide, others, product, shifted, total
 
 
 def softmax(x, where, *, xp, axis, zero_if_empty=False):
@@ -38,18 +38,18 @@ def centred(t, p, axes, xp):
     symmetric matrix: it serves both directions, and a framework that transposes this code keeps the digits.
     """
     dominant = p > 0.5
-    pt = p * t
+    pt = product(p, t, xp)
     rest = total(xp.where(dominant, 0.0, p), axes, xp)
     mean_of_rest = total(xp.where(dominant, 0.0, pt), axes, xp)
     return xp.where(dominant, rest * t - mean_of_rest, t - total(pt, axes, xp))
 
 
 def _softmax_jvp(tangents, y, arrays, do, xp, *, axis, zero_if_empty=False):
-    return y * centred(tangents[0], y, axis, xp)
+    return product(y, centred(tangents[0], y, axis, xp), xp)
 
 
 def _softmax_vjp(g, y, arrays, wanted, do, xp, *, axis, zero_if_empty=False):
-    return y * centred(g, y, axis, xp), None
+    return product(y, centred(g, y, axis, xp), xp), None
 
 
 def log_softmax(x, where, *, xp, axis):
@@ -92,13 +92,14 @@ def logsumexp(x, where, *, xp, axis, keepdims=False):
 
 def _logsumexp_jvp(tangents, y, arrays, do, xp, *, axis, keepdims=False):
     p = do(SOFTMAX, *arrays, axis=axis, zero_if_empty=True)
-    t = total(p * tangents[0], axis, xp)
+    t = total(product(p, tangents[0], xp), axis, xp)
     return t if keepdims else xp.squeeze(t, axis=axis)
 
 
 def _logsumexp_vjp(g, y, arrays, wanted, do, xp, *, axis, keepdims=False):
     p = do(SOFTMAX, *arrays, axis=axis, zero_if_empty=True)
-    return p * xp.reshape(g, tuple(1 if i in axis else n for i, n in enumerate(p.shape))), None
+    g = xp.reshape(g, tuple(1 if i in axis else n for i, n in enumerate(p.shape)))
+    return product(p, g, xp), None
 
 
 INPUTS = ("x", "where")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 
-# A sum in sequence of n equal terms drifts by up to n/4 ulp, since each addition is rounded the same way. Adding eight
-# slices of the axis to each other, and the same again with what comes out, keeps every sum of up to 1e6 terms within
-# 4 ulp on every library, axis and memory order (measured; docs/numerics.md). 16 terms or fewer are summed as they are.
+# A sum in sequence of n equal terms drifts by up to n/4 ulp, since each addition is rounded the same way, and a
+# compiler may turn nested sums into one in sequence. So the axis is cut into eight parts that are added to each other
+# in pairs, and the same again with what comes out: equal terms then double exactly, and n terms pass through
+# 3 log8(n) additions (measured in tests/test_accuracy.py). 16 terms or fewer are summed as they are.
 FOLD = 8
 SHORT = 16
 
@@ -26,9 +27,10 @@ def _total(x, axis, xp):
     if count <= SHORT:
         return xp.sum(x, axis=axis, keepdims=True)
     rows = count // FOLD
-    head = cut(x, axis, 0, FOLD * rows)
-    folded = xp.reshape(head, head.shape[:axis] + (FOLD, rows) + head.shape[axis + 1 :])
-    y = _total(xp.sum(folded, axis=axis), axis, xp)
+    parts = [cut(x, axis, i * rows, (i + 1) * rows) for i in range(FOLD)]
+    while len(parts) > 1:
+        parts = [left + right for left, right in zip(parts[::2], parts[1::2], strict=True)]
+    y = _total(parts[0], axis, xp)
     if count > FOLD * rows:
         y = y + xp.sum(cut(x, axis, FOLD * rows, count), axis=axis, keepdims=True)
     return y
@@ -36,7 +38,12 @@ def _total(x, axis, xp):
 
 def cut(x, axis, start, stop):
     """Elements ``start`` to ``stop`` of one axis, as a view where the library has views."""
-    return x if (start, stop) == (0, x.shape[axis]) else x[(slice(None),) * axis + (slice(start, stop), ...)]
+    return x[(slice(None),) * axis + (slice(start, stop), ...)]
+
+
+def product(coefficient, t, xp):
+    """``coefficient * t``, 0 where the coefficient is exactly 0 whatever t is: NaN behind a mask stays there."""
+    return coefficient * xp.where(coefficient == 0, 0.0, t)
 
 
 def hide(x, where, xp):
@@ -76,7 +83,8 @@ def others(d, e, axes, xp):
     s - 1 loses no digits worth having, and ties, where there is more than one element with d = 0, need no count.
     """
     s = total(e, axes, xp)
-    without = total(e * xp.maximum(d, -0.5), axes, xp) * -2.0
+    # The weight is made first: e times 1/2 would be subnormal, which some compilers flush to 0, while e is not.
+    without = total(e * (xp.maximum(d, -0.5) * -2.0), axes, xp)
     return s, xp.where(s < 1.5, without, s - 1.0)
 
 

@@ -14,7 +14,7 @@ import math
 from typing import Any, NamedTuple
 
 from axisoft._core.op import Op
-from axisoft._core.stable import along, classes, pick, sum_to, total
+from axisoft._core.stable import along, classes, pick, product, sum_to, total
 
 
 class Samples(NamedTuple):
@@ -106,7 +106,7 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
     """An op of (x, targets, weight, sample_weight, ...) whose rules follow from what is particular to it.
 
     gradient(arrays, do, xp, **static) : the derivative of each sample's loss along its row; as large as x.
-    terms(t, arrays, do, xp, **static) : ``by_target`` and ``by_class`` of the module's formula; None where there is none.
+    terms(t, arrays, do, xp, **static) : ``by_target`` and ``by_class`` of the module's formula; None for none.
     """
 
     def unweighted(arrays, known, do, xp, axis, static):
@@ -120,7 +120,8 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
         known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
         parts = []
         if t_x is not None and gradient is not None:
-            parts.append(total(gradient(arrays, do, xp, axis=axis, **static) * t_x, (axis,), xp))
+            rows = gradient(arrays, do, xp, axis=axis, **static)
+            parts.append(total(product(rows, t_x, xp), (axis,), xp))
         if t_targets is not None or t_weight is not None:
             t = as_floats(x, targets, known, axis, xp)
             by_target, by_class = terms(t, arrays, do, xp, axis=axis, **static)
@@ -145,7 +146,7 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
         out: list[Any] = [None] * len(arrays)
         if wanted[0]:
             rows = None if gradient is None else gradient(arrays, do, xp, axis=axis, **static)
-            out[0] = xp.zeros_like(x) if rows is None else g * rows
+            out[0] = xp.zeros_like(x) if rows is None else product(rows, g, xp)
         if wanted[1] or wanted[2]:
             t = as_floats(x, targets, known, axis, xp)
             both = terms(t, arrays, do, xp, axis=axis, **static)

@@ -1,0 +1,87 @@
+"""The command line, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import axisoft
+from axisoft import testing
+from axisoft.__main__ import main
+
+
+def test_show(capsys):
+    assert main(["show"]) == 0
+    text = capsys.readouterr().out
+    assert "class map  Cat         Background" in text
+    assert "class map  Person      Background" in text
+    assert "  0.0009   0.0351   0.9965   0.2593   0.0025   0.0006   0.0001   0.7049" in text
+    assert "edge defect" in text
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name != "jax")  # it compiles 800 cases, as test_golden has done
+def test_check(capsys, target):
+    assert main(["check", "--backend", target.name]) == 0
+    text = capsys.readouterr().out
+    assert f"{target.name} {target.version} on {target.device_name}" in text
+    for name in axisoft.__all__:
+        assert name in text or name == "softmax2d"
+    assert "8 + |x - max x| ulp" in text
+    assert text.rstrip().endswith("every promise is kept.")
+
+
+def test_json(capsys):
+    assert main(["check", "--backend", "numpy", "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["ok"]
+    (backend,) = out["backends"]
+    assert backend["name"] == "numpy"
+    assert backend["version"] == np.__version__
+    assert sum(row["cases"] for row in backend["functions"]) > 500
+    assert main(["--json", "show"]) == 0
+    assert json.loads(capsys.readouterr().out)["slides"][1]["class_map"] == [
+        ["Cat", "Background"],
+        ["Person", "Background"],
+    ]
+
+
+def test_no_argument_does_both(capsys, monkeypatch):
+    monkeypatch.setattr(testing, "installed", lambda: [testing.target("numpy")])
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert "class map" in text
+    assert "golden values on numpy: every promise is kept." in text
+
+
+def test_a_broken_promise_is_exit_status_1(capsys, monkeypatch):
+    monkeypatch.setattr(axisoft, "softplus", lambda x, /: x)
+    assert main(["check", "--backend", "numpy"]) == 1
+    text = capsys.readouterr().out
+    assert "FAILED" in text
+    assert "SOME PROMISES ARE BROKEN" in text
+    assert "softplus-slides-float32" in text
+
+
+def test_a_missing_backend_is_exit_status_1(capsys, monkeypatch):
+    monkeypatch.setattr(testing.util, "find_spec", lambda name: None)
+    assert main(["check", "--backend", "torch"]) == 1
+    assert "torch is not installed; install it, or choose another backend." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["check", "--backend", "nunpy"], ["check", "--backend"], ["chekc"], ["--nonsense"]])
+def test_bad_usage_is_exit_status_2(capsys, words):
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert "usage: axisoft" in capsys.readouterr().err
+
+
+def test_as_a_module():
+    result = subprocess.run([sys.executable, "-m", "axisoft", "show"], capture_output=True, text=True, check=True)
+    assert "softmax over the channels" in result.stdout
+    version = subprocess.run([sys.executable, "-m", "axisoft", "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout == f"axisoft {axisoft.__version__}\n"

@@ -1,0 +1,166 @@
+"""The package as a whole: what importing it costs, which way imports run, and that nothing is listed twice."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import axisoft
+from axisoft import _backends
+from axisoft._core import OPS
+
+PACKAGE = Path(axisoft.__file__).parent
+LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "cupy", "dask", "array_api_strict")
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+REPORT = """
+import json, sys, time
+start = time.perf_counter()
+{code}
+seconds = time.perf_counter() - start
+print(json.dumps([seconds, sorted({{name.split(".")[0] for name in sys.modules}})]))
+"""
+
+
+def loaded_after(code):
+    """Seconds and top-level modules after running code in a fresh interpreter."""
+    command = [sys.executable, "-c", REPORT.format(code=code)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_importing_axisoft_loads_no_array_library():
+    _, modules = loaded_after("import axisoft")
+    assert "axisoft" in modules
+    assert not set(modules) & set(LIBRARIES)
+
+
+def test_that_proof_can_fail():
+    _, modules = loaded_after("import axisoft.testing")
+    assert "numpy" in modules
+
+
+def test_a_call_loads_no_library_but_the_callers():
+    _, modules = loaded_after(
+        "import axisoft, numpy; axisoft.cross_entropy(numpy.zeros((1, 2)), numpy.zeros(1, dtype=int))"
+    )
+    assert not set(modules) & (set(LIBRARIES) - {"numpy"})
+
+
+def test_importing_axisoft_is_quick():
+    """No limit on the clock, which a shared machine would break: what it loads is what it costs."""
+    _, before = loaded_after("import array_api_compat, dataclasses, numbers")
+    _, after = loaded_after("import axisoft")
+    assert set(after) - set(before) == {"axisoft"}
+
+
+def imports_of(path):
+    """Full names of what a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(name):
+    """How far from the public side a module is; imports may only go down."""
+    for prefix, height in (
+        ("axisoft._core", 0),
+        ("axisoft._typing", 0),
+        ("axisoft._backends", 1),
+        ("axisoft._run", 2),
+        ("axisoft._check", 2),
+        ("axisoft._softmax", 3),
+        ("axisoft._sigmoid", 3),
+        ("axisoft._losses", 3),
+    ):
+        if name == prefix or name.startswith(prefix + "."):
+            return height
+    return 4  # axisoft itself, testing, __main__
+
+
+def module_name(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_run_one_way(path):
+    here = module_name(path)
+    for name in imports_of(path):
+        if name == "axisoft" and layer(here) < 4:
+            continue  # `from axisoft import _check`: the names after it are judged
+        if name.startswith("axisoft"):
+            assert layer(name) <= layer(here), f"{here} imports {name}"
+        elif layer(here) == 0:
+            assert name.split(".")[0] in sys.stdlib_module_names, f"{here} imports {name}"
+        elif name.split(".")[0] in LIBRARIES:
+            own = here.startswith("axisoft._backends.") or layer(here) == 4
+            assert own, f"{here} imports {name}"
+
+
+def test_the_core_names_no_library():
+    for path in (PACKAGE / "_core").glob("*.py"):
+        words = set(path.read_text().lower().replace(".", " ").replace("`", " ").split())
+        assert not words & set(LIBRARIES + ("pytorch",)), path
+
+
+def test_exports_are_what_is_public():
+    public = {name for name in vars(axisoft) if not name.startswith("_")} - {"testing"}
+    assert public == set(axisoft.__all__)
+    assert sorted(axisoft.__all__) == axisoft.__all__
+    assert set(OPS) == set(axisoft.__all__) - {"softmax2d"}
+    for name in axisoft.__all__:
+        assert getattr(axisoft, name).__name__ == name
+
+
+@pytest.mark.parametrize("name", axisoft.__all__)
+def test_docstrings_say_all_there_is_to_say(name):
+    text = getattr(axisoft, name).__doc__
+    for heading in ("Parameters", "Returns", "Raises", "Notes", "Examples"):
+        assert f"    {heading}\n    {'-' * len(heading)}\n" in text, heading
+
+
+@pytest.mark.parametrize("module", ["axisoft._sigmoid", "axisoft._softmax", "axisoft._losses"])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(importlib.import_module(module))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_every_executor_has_a_row_and_every_row_its_executor():
+    files = {path.stem for path in (PACKAGE / "_backends").glob("*.py")} - {"__init__"}
+    assert files == {backend.executor for backend in _backends.BACKENDS if backend.executor}
+
+
+def test_the_rows_tell_the_truth_about_dtypes(target):
+    for dtype in ("float16", "bfloat16", "float32", "float64"):
+        has = dtype in target.backend.dtypes
+        try:
+            x = target.array([1.0], dtype)
+        except (AttributeError, TypeError):
+            assert not has, dtype
+        else:
+            assert has, dtype
+            assert str(x.dtype).rsplit(".", 1)[-1] == dtype
+
+
+def test_a_library_without_a_row_works(monkeypatch, target):
+    """Any namespace that follows the standard: here each of ours, unknown."""
+    monkeypatch.setattr(_backends, "_BY_NAMESPACE", {})
+    _backends.executor.cache_clear()
+    try:
+        x, t = target.array([[1.0, 2.0], [3.0, 0.0]], "float64"), target.array([0, 1], "int")
+        assert abs(float(axisoft.cross_entropy(x, t)) - 2.1809243) < 1e-6
+        assert abs(float(axisoft.softmax(x)[0, 0]) - 0.2689414) < 1e-6
+    finally:
+        _backends.executor.cache_clear()
