@@ -115,8 +115,8 @@ def cross_entropy(
     entirely; +inf for a target at -inf. A probability of 0 at a logit of -inf adds 0. A sample that ignore_index or a
     weight of 0 drops never enters: NaN or inf in its row reaches neither the loss nor a gradient. Where the total
     weight is 0, the mean is 0 and so is its gradient. Within ``8 + g`` ulp of the loss itself, per sample, g being the
-    distance from the largest to the second largest logit. Label smoothing is from Szegedy et al., "Rethinking the Inception
-    Architecture for Computer Vision" (2016); the derivations are in docs/numerics.md.
+    distance from the largest to the second largest logit. Label smoothing is from Szegedy et al., "Rethinking the
+    Inception Architecture for Computer Vision" (2016); the derivations are in docs/numerics.md.
 
     Examples
     --------

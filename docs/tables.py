@@ -1,0 +1,99 @@
+"""Make the tables in README.md and docs/ from the code; a test compares them.
+
+python docs/tables.py            write them
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+import axisoft
+from axisoft._backends import BACKENDS
+from axisoft._core import OPS
+
+HERE = Path(__file__).resolve().parent
+FILES = (HERE.parent / "README.md", HERE / "backends.md", HERE / "special-values.md", HERE / "numerics.md")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *(list(row) for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def backends() -> str:
+    head = ("backend", "runs on", "dtypes", "gradients by its own", "good to know")
+    rows = (
+        (f"`{b.name}`", ", ".join(b.devices), ", ".join(b.dtypes), b.gradients.replace("-", "no"), b.note)
+        for b in BACKENDS
+    )
+    return table(head, rows)
+
+
+def promises() -> str:
+    rows = ((f"`{name}`", ", and ".join(str(promise) for promise in op.promises)) for name, op in OPS.items())
+    return table(("function", "largest error"), rows)
+
+
+def said(value: object) -> str:
+    """A result as the tables show it: one number if all are the same."""
+    numbers = [f"{v:.4g}".replace("nan", "NaN") for v in np.atleast_1d(np.asarray(value, dtype=np.float64)).reshape(-1)]
+    return numbers[0] if len(set(numbers)) == 1 else "[" + ", ".join(numbers) + "]"
+
+
+def special_values() -> str:
+    inf, nan = np.inf, np.nan
+    slices = {
+        "contains NaN": ([0.0, nan, 1.0], None),
+        "contains +inf": ([0.0, inf, -inf], None),
+        "all -inf": ([-inf, -inf, -inf], None),
+        "some -inf": ([2.0, -inf, 2.0], None),
+        "`where` hides all": ([0.0, nan, 1.0], [False] * 3),
+        "`where` hides NaN": ([2.0, nan, 2.0], [True, False, True]),
+        "one element": ([3.0], None),
+    }
+    rows = []
+    for name, (x, mask) in slices.items():
+        options = {} if mask is None else {"where": np.asarray(mask)}
+        a = np.asarray(x)
+        results = [function(a, **options) for function in (axisoft.softmax, axisoft.log_softmax, axisoft.logsumexp)]
+        loss = axisoft.cross_entropy(a, np.asarray(0), **options)
+        rows.append((name, f"`{x}`".replace("nan", "NaN"), *(said(y) for y in results), said(loss)))
+    head = ("slice", "for example", "softmax", "log_softmax", "logsumexp", "cross_entropy, class 0")
+    return table(head, rows)
+
+
+def elementwise() -> str:
+    points = [-np.inf, -1000.0, 0.0, 1000.0, np.inf, np.nan]
+    rows = []
+    for name in ("sigmoid", "log_sigmoid", "softplus"):
+        rows.append((f"`{name}`", *(said(getattr(axisoft, name)(np.asarray(x))) for x in points)))
+    for label in (0.0, 1.0):
+        losses = (axisoft.binary_cross_entropy_with_logits(np.asarray(x), np.asarray(label)) for x in points)
+        rows.append((f"binary cross-entropy, label {label:g}", *(said(loss) for loss in losses)))
+    return table(("function", *(f"{x:g}".replace("nan", "NaN") for x in points)), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "backends": backends,
+    "promises": promises,
+    "special values": special_values,
+    "elementwise": elementwise,
+}
+
+
+def filled(text: str) -> str:
+    """The text with every table between its two markers made anew."""
+    for name, make in TABLES.items():
+        between = re.compile(f"(<!-- table: {name} -->).*?(<!-- end: {name} -->)", re.DOTALL)
+        text = between.sub(lambda found, make=make: f"{found[1]}\n\n{make()}\n\n{found[2]}", text)
+    return text
+
+
+if __name__ == "__main__":
+    for path in FILES:
+        path.write_text(filled(path.read_text()))

@@ -1,0 +1,135 @@
+"""One session per job: ``nox -l`` lists them, ``nox`` runs all that need no CUDA device."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = [
+    "lint",
+    "types",
+    "golden",
+    "numpy",
+    "jax",
+    "torch",
+    "strict",
+    "cupy_without_device",
+    "examples",
+    "build",
+]
+
+HERE = Path(__file__).parent
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+CONSTRAINTS = ("--constraint", "tests/constraints.txt")
+
+
+def group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install at the pinned versions; nothing with --no-venv, where the machine has what it has."""
+    if not isinstance(session.virtualenv, nox.virtualenv.PassthroughEnv):
+        session.install("--quiet", *CONSTRAINTS, *requirements)
+
+
+def suite(session: nox.Session, *backends: str, requirements: tuple[str, ...] = ()) -> None:
+    """The whole suite on some backends, against the installed package."""
+    install(session, ".", *requirements, *group("test"))
+    session.run("pytest", "--numprocesses=2", "--quiet", *(session.posargs or ["--backend", *backends]))
+
+
+@nox.session
+def numpy(session: nox.Session) -> None:
+    """The suite on NumPy, which is all that is installed."""
+    suite(session, "numpy")
+
+
+@nox.session
+def jax(session: nox.Session) -> None:
+    """The suite on JAX."""
+    suite(session, "jax", requirements=("jax",))
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """The suite on PyTorch."""
+    suite(session, "torch", requirements=("torch",))
+
+
+@nox.session
+def strict(session: nox.Session) -> None:
+    """The suite on the standard at its strictest (array-api-strict), and on Dask."""
+    suite(session, "array_api_strict", "dask", requirements=tuple(group("strict")))
+
+
+@nox.session
+def cupy(session: nox.Session) -> None:
+    """The suite on CuPy. Needs a CUDA device; not in the default run. -- --backend cupy torch:cuda jax:cuda for more."""
+    install(session, ".[cupy]", *group("test"))
+    probe = "import cupy; print(cupy.cuda.runtime.getDeviceCount())"
+    if session.run("python", "-c", probe, silent=True, success_codes=[0, 1]).strip().splitlines()[-1:] not in (
+        [str(n)] for n in range(1, 65)
+    ):
+        session.error("this session needs a CUDA device, and CuPy finds none on this machine")
+    session.run("python", "-m", "pytest", "--quiet", *(session.posargs or ["--backend", "cupy"]))
+
+
+@nox.session
+def cupy_without_device(session: nox.Session) -> None:
+    """What can be told of CuPy without a CUDA device: it imports, its arrays are known."""
+    install(session, ".[cupy]", *group("test"))
+    session.run("pytest", "--quiet", "tests/test_cupy_without_device.py", "--backend", "numpy", *session.posargs)
+
+
+@nox.session
+def golden(session: nox.Session) -> None:
+    """Make the golden values anew and fail on any difference. -- --write to keep them."""
+    install(session, *group("golden"))
+    session.run("python", "tests/make_golden.py", *([] if "--write" in session.posargs else ["--check"]))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Lint and format. -- --fix to mend what can be mended."""
+    install(session, *group("lint"))
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []))
+    session.run("ruff", "format", *([] if fix else ["--check"]))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict on the package, and what its users' type checkers see."""
+    install(session, ".", "jax", "torch", *group("types"))
+    session.run("mypy")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """The examples, as their users run them."""
+    install(session, ".", "jax", "torch", *group("examples"))
+    session.run("python", "examples/digits.py", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheel and sdist: what is in them, and that the wheel runs in a clean environment."""
+    install(session, *group("build"))
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--outdir", folder, silent=True)
+        session.run("python", "tests/check_build.py", folder)
+        (wheel,) = Path(folder).glob("*.whl")
+        session.run("python", "-m", "venv", f"{folder}/clean")
+        binaries = Path(folder, "clean", "Scripts" if sys.platform == "win32" else "bin")
+        python = str(binaries / "python")
+        session.run(python, "-m", "pip", "install", "--quiet", *CONSTRAINTS, str(wheel), external=True)
+        with session.chdir(folder):
+            session.run(python, "-m", "axisoft", external=True)
+            session.run(str(binaries / "axisoft"), "check", "--backend", "numpy", "--json", external=True, silent=True)

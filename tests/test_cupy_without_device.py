@@ -1,0 +1,107 @@
+"""What can be told of CuPy on a machine without a CUDA device. Collected only where CuPy is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import array_api_compat
+import array_api_compat.cupy as cupy_namespace
+import array_api_compat.numpy as numpy_namespace
+import cupy
+import numpy as np
+import pytest
+
+import axisoft
+from axisoft import _backends, _check, testing
+from axisoft._core import OPS
+
+
+def on_no_device(shape, dtype="float32"):
+    """A CuPy array whose memory is nowhere: it has a shape and a dtype, and any kernel on it would fail."""
+    memory = cupy.cuda.UnownedMemory(1 << 20, 1 << 10, None, device_id=0)
+    return cupy.ndarray(shape, dtype=dtype, memptr=cupy.cuda.MemoryPointer(memory, 0))
+
+
+def test_cupy_arrays_are_recognised():
+    x = on_no_device((2, 3))
+    assert array_api_compat.is_cupy_array(x)
+    xp, _ = _check.arrays("softmax", x=x)
+    assert xp is cupy_namespace
+    assert _backends.of(xp).name == "cupy"
+    assert _backends.executor(xp).__name__ == "axisoft._backends.cupy"
+
+
+def test_class_indices_are_not_read_from_a_device():
+    assert _backends.values(on_no_device((2,), "int64"), cupy_namespace) is None
+
+
+def test_checks_need_no_device():
+    x, t = on_no_device((2, 3)), on_no_device((2,), "int64")
+    with pytest.raises(ValueError, match=r"softmax: axis 2 is out of bounds for x with shape \(2, 3\)"):
+        axisoft.softmax(x, axis=2)
+    with pytest.raises(
+        ValueError, match=r"targets with shape \(2,\) do not fit logits with shape \(2, 3\) and class axis 0"
+    ):
+        axisoft.cross_entropy(x, t, axis=0)
+    with pytest.raises(TypeError, match="logits is a cupy array and targets a numpy array"):
+        axisoft.cross_entropy(x, np.zeros(2, dtype=int))
+
+
+def test_nothing_touches_a_device_at_import():
+    """Every call to the CUDA runtime that a device would answer is made an error first."""
+    code = """
+import cupy.cuda.runtime as runtime
+def forbidden(*args): raise AssertionError("a device was touched")
+for name in ("getDevice", "getDeviceCount", "setDevice", "malloc", "memGetInfo", "streamCreate", "deviceSynchronize"):
+    setattr(runtime, name, forbidden)
+import axisoft, axisoft.testing, axisoft._backends.cupy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Recorder:
+    """NumPy's namespace, keeping the names of what is asked of it."""
+
+    def __init__(self):
+        self.names = set()
+
+    def __getattr__(self, name):
+        self.names.add(name)
+        return getattr(numpy_namespace, name)
+
+
+def test_cupy_has_every_function_that_the_formulas_call():
+    recorder = Recorder()
+    ran = 0
+    for case in testing.cases(dtypes=("float64",)):
+        if case.dtype != "float64" or "keepdims" in case.options:
+            continue
+        arrays = [case.arrays.get(name, (None, None))[1] for name in OPS[case.function].inputs]
+        options = {k: v for k, v in case.options.items() if k != "reduction"}
+        with np.errstate(all="ignore"):
+            if case.function in ("softmax", "log_softmax", "logsumexp"):
+                axes = _check.axes(case.function, options.get("axis", -1), arrays[0])
+                OPS[case.function].formula(*arrays, xp=recorder, axis=axes)
+            elif case.function in ("cross_entropy", "nll_loss"):
+                static = {"ignore_index": None, **options, "axis": options.get("axis", -1) % arrays[0].ndim}
+                if case.function == "cross_entropy":
+                    static = {"label_smoothing": 0.0, "z_loss": 0.0, **static}
+                OPS[case.function].formula(*arrays, xp=recorder, **static)
+            else:
+                OPS[case.function].formula(*arrays, xp=recorder)
+        ran += 1
+    assert ran > 200
+    assert {"exp", "log1p", "max", "where", "take_along_axis"} <= recorder.names
+    missing = {name for name in recorder.names if not hasattr(cupy_namespace, name)}
+    assert not missing
+
+
+def test_a_missing_device_is_said_clearly():
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError:
+        with pytest.raises(testing.Missing, match="cupy needs a device that is not there"):
+            testing.target("cupy")
+    else:
+        assert testing.target("cupy").name == "cupy"
