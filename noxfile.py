@@ -71,13 +71,8 @@ def strict(session: nox.Session) -> None:
 
 @nox.session
 def cupy(session: nox.Session) -> None:
-    """The suite on CuPy. Needs a CUDA device; not in the default run. -- --backend cupy torch:cuda jax:cuda for more."""
+    """The suite on CuPy; it needs a CUDA device and is not in the default run. -- --backend torch:cuda too."""
     install(session, ".[cupy]", *group("test"))
-    probe = "import cupy; print(cupy.cuda.runtime.getDeviceCount())"
-    if session.run("python", "-c", probe, silent=True, success_codes=[0, 1]).strip().splitlines()[-1:] not in (
-        [str(n)] for n in range(1, 65)
-    ):
-        session.error("this session needs a CUDA device, and CuPy finds none on this machine")
     session.run("python", "-m", "pytest", "--quiet", *(session.posargs or ["--backend", "cupy"]))
 
 

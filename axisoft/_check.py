@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from functools import lru_cache
 from typing import Any
 
 import array_api_compat as compat
@@ -36,7 +35,7 @@ def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
 
 def _namespace(function: str, name: str, a: Any) -> Any:
     try:
-        xp = compat.array_namespace(a)
+        xp = _backends.namespace(a)
     except TypeError:
         # Not a sentence of its own per kind of thing: the type says what it is, and the way out is the same.
         what = "None" if a is None else f"a {type(a).__name__}"
@@ -99,9 +98,21 @@ def _real(function: str, name: str, a: Any, xp: Any) -> None:
         raise ValueError(f"{function}: {name} has shape {_shape(a)}, with an axis of unknown length; {hint}.")
 
 
-@lru_cache(maxsize=256)
 def kind_of(xp: Any, dtype: Any) -> str:
     """``"floating"``, ``"integer"``, ``"bool"``, ``"complex"`` or ``"other"``."""
+    key = getattr(xp, "__name__", ""), dtype
+    found = _KINDS.get(key)
+    if found is None:
+        found = _kind_of(xp, dtype)
+        if len(_KINDS) < 256:
+            _KINDS[key] = found
+    return found
+
+
+_KINDS: dict[tuple[str, Any], str] = {}
+
+
+def _kind_of(xp: Any, dtype: Any) -> str:
     try:
         for kind in ("real floating", "integral", "bool"):
             if xp.isdtype(dtype, kind):
@@ -114,7 +125,6 @@ def kind_of(xp: Any, dtype: Any) -> str:
         return "floating" if getattr(dtype, "__name__", str(dtype)) == "bfloat16" else "other"
 
 
-@lru_cache(maxsize=256)
 def _compute(xp: Any, dtype: Any) -> tuple[Any, Any]:
     """The dtype a floating dtype is computed in, and the dtype itself in the machine's byte order."""
     native = dtype.newbyteorder("=") if hasattr(dtype, "newbyteorder") else dtype

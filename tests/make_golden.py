@@ -379,6 +379,8 @@ def softmax_inputs(m, dtype):
     rows.append(("offset down", m.normal(18, 1.0, -offset), (9, 2), 0, None))
     for gap in (0.5, 5.0, 10.0, 20.0, 40.0, 80.0):
         rows.append((f"dominant by {gap}", [0.0, -gap, -gap - 1.0, -gap, 0.0, -gap - 2.0], (2, 3), -1, None))
+    edge = float(-mp.log(TINY[dtype])) - 0.5
+    rows.append(("dominant by all but half a unit of the range", [0.0, -edge], (2,), -1, None))
     rows.append(("one of two", [0.0, -40.0], (2,), -1, None))
     rows.append(("ties", [1.5, 1.5, -2.0, 1.5, 0.0, -3.0, -3.0, -3.0, -3.0, -3.0], (2, 5), -1, None))
     rows.append(("two at the top", [7.0, 7.0, -9.0], (3,), -1, None))
@@ -485,6 +487,12 @@ def make_losses(m):
             add(f"wrong by {gap}", {"logits": (rows, (2, 3)), "targets": ([1, 0], (2,), "int")}, reduction="none")
             sure = ([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], (2, 3))
             add(f"confident by {gap}, one-hot", {"logits": (rows, (2, 3)), "targets": sure}, reduction="none")
+        edge = float(-mp.log(TINY[dtype])) - 0.5
+        add(
+            "confident by all but half a unit of the range",
+            {"logits": ([0.0, -edge], (1, 2)), "targets": ([0], (1,), "int")},
+            reduction="none",
+        )
         if dtype in ("float32", "float64"):
             add(
                 "logits near 1e6",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from helpers import differentiates, forward_gradient, gradient
@@ -196,6 +199,40 @@ def test_binary_cross_entropy_does_not_broadcast_labels(target):
     x, t = target.array(np.zeros((4, 1)), "float32"), target.array(np.zeros(4), "float32")
     with pytest.raises(ValueError, match=r"targets with shape \(4,\) and logits with shape \(4, 1\) differ"):
         axisoft.binary_cross_entropy_with_logits(x, t)
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+# PyTorch's tracer instantiates the Functions that it says should not be; and warns of array_api_compat's caches.
+@pytest.mark.filterwarnings("ignore:<class 'torch.autograd.function.Function'> should not be:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a:UserWarning")
+def test_torch_compile_takes_the_whole_graph(target):
+    """Forward and backward, without a graph break; ``aot_eager`` traces all of it and needs no C++ compiler."""
+    import torch
+
+    x, t = target.array([[0.0, -20.0, 1.0], [3.0, 1.0, 1.0]], "float32"), target.array([0, 1], "int")
+    where = target.array([[True, True, False]] * 2, "bool")
+    for fun in (
+        lambda x: axisoft.softmax(x, where=where),
+        axisoft.log_softmax,
+        axisoft.sigmoid,
+        lambda x: axisoft.logsumexp(x, axis=0),
+        lambda x: axisoft.cross_entropy(x, t, where=where, label_smoothing=0.1, z_loss=0.1, ignore_index=-1),
+        lambda x: axisoft.binary_cross_entropy_with_logits(x, (x > 0).to(x.dtype)),
+    ):
+        torch.compiler.reset()
+        compiled = torch.compile(fun, fullgraph=True, backend="aot_eager")
+        assert close(target.numpy(compiled(x)), target.numpy(fun(x)))
+        assert close(gradient(target, compiled, x), gradient(target, fun, x))
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+def test_a_first_call_may_be_a_compiled_one(target):
+    code = """
+import torch, axisoft
+x = torch.zeros((2, 3), requires_grad=True)
+torch.compile(axisoft.log_softmax, fullgraph=True, backend="aot_eager")(x).sum().backward()
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
 @pytest.mark.backends(fits=lambda backend: backend.name == "torch")

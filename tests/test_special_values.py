@@ -237,6 +237,13 @@ def test_all_dropped_mean_is_0(target, dtype):
     assert same(target.numpy(axisoft.binary_cross_entropy_with_logits(x, ones, sample_weight=zeros)), 0.0)
 
 
+def test_weights_that_cancel_give_a_mean_of_0(target, dtype):
+    x, t = target.array([[1.0, 0.0], [0.0, 3.0]], dtype), target.array([1, 1], "int")
+    factor = target.array([1.0, -1.0], dtype)
+    assert same(target.numpy(axisoft.cross_entropy(x, t, sample_weight=factor)), 0.0)
+    assert target.numpy(axisoft.cross_entropy(x, t, sample_weight=factor, reduction="sum")) > 1.0
+
+
 @pytest.mark.backends(fits=differentiates)
 def test_all_dropped_mean_has_gradient_0(target, dtype):
     x, t = target.array([[NAN, 0.0], [-INF, -INF]], dtype), target.array([1, 1], "int")
@@ -314,6 +321,9 @@ def test_a_class_that_does_not_exist_gives_nan_under_jit(target):
     check_nan(target, lambda fun, *arrays: jax.jit(fun)(*arrays))
     x, t = target.array(np.zeros((3, 3)), "float32"), target.array([0, 7, 1], "int")
     grad = jax.jit(jax.grad(lambda x, t: axisoft.cross_entropy(x, t, reduction="sum")))
+    assert np.array_equal(np.isnan(target.numpy(grad(x, t))), [[False] * 3, [True] * 3, [False] * 3])
+    where = target.array([[True, False, True]], "bool")
+    grad = jax.jit(jax.grad(lambda x, t: axisoft.cross_entropy(x, t, where=where, reduction="sum")))
     assert np.array_equal(np.isnan(target.numpy(grad(x, t))), [[False] * 3, [True] * 3, [False] * 3])
 
 

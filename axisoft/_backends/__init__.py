@@ -5,9 +5,8 @@ A library without a row works all the same: its arrays name their namespace, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 import array_api_compat as compat
@@ -20,7 +19,7 @@ class Backend:
     name : what the user calls it.
     package : the module that shows whether it is installed.
     namespace : the module that its arrays give as their namespace.
-    executor : the file here that runs ops on it; None where the formulas run as they are.
+    executor : imports the file here that runs ops on it; None where the formulas run as they are.
     dtypes : the floating dtypes it has, of those that axisoft's golden values come in.
     devices : the devices worth naming to it; the first is where its arrays live unless told otherwise.
     gradients : how its users differentiate.
@@ -30,23 +29,50 @@ class Backend:
     name: str
     package: str
     namespace: str
-    executor: str | None
+    executor: Callable[[], Any] | None
     dtypes: tuple[str, ...]
     devices: tuple[str, ...]
     gradients: str
     note: str
 
 
+# Import statements, and no import by name: torch.compile can follow them where a first call is a compiled one.
+
+
+def _numpy() -> Any:
+    from axisoft._backends import numpy
+
+    return numpy
+
+
+def _torch() -> Any:
+    from axisoft._backends import torch
+
+    return torch
+
+
+def _jax() -> Any:
+    from axisoft._backends import jax
+
+    return jax
+
+
+def _cupy() -> Any:
+    from axisoft._backends import cupy
+
+    return cupy
+
+
 _ALL = ("float16", "bfloat16", "float32", "float64")
 
 BACKENDS = (
-    Backend("numpy", "numpy", "array_api_compat.numpy", "numpy", ("float16", "float32", "float64"), ("cpu",), "-",
+    Backend("numpy", "numpy", "array_api_compat.numpy", _numpy, ("float16", "float32", "float64"), ("cpu",), "-",
             "read-only, strided, Fortran-ordered and byte-swapped arrays included"),
-    Backend("torch", "torch", "array_api_compat.torch", "torch", _ALL, ("cpu", "cuda"), "`backward()`",
+    Backend("torch", "torch", "array_api_compat.torch", _torch, _ALL, ("cpu", "cuda"), "`backward()`",
             "one `autograd.Function` for every op"),
-    Backend("jax", "jax", "jax.numpy", "jax", _ALL, ("cpu", "cuda"), "`jax.grad`",
+    Backend("jax", "jax", "jax.numpy", _jax, _ALL, ("cpu", "cuda"), "`jax.grad`",
             "one jitted dispatch a call; float64 needs `jax_enable_x64`"),
-    Backend("cupy", "cupy", "array_api_compat.cupy", "cupy", ("float16", "float32", "float64"), ("cuda",), "-",
+    Backend("cupy", "cupy", "array_api_compat.cupy", _cupy, ("float16", "float32", "float64"), ("cuda",), "-",
             "needs a CUDA device; not part of the default test run"),
     Backend("array_api_strict", "array_api_strict", "array_api_strict", None, ("float32", "float64"), ("cpu",), "-",
             "the standard and nothing else: the proof for libraries that are not in this table"),
@@ -56,6 +82,7 @@ BACKENDS = (
 
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 _BY_NAMESPACE = {backend.namespace: backend for backend in BACKENDS}
+_NAMESPACES: dict[type, Any] = {}
 
 
 def of(xp: Any) -> Backend | None:
@@ -82,10 +109,22 @@ def values(x: Any, xp: Any) -> Any:
     return None if compat.is_lazy_array(x) else x
 
 
-@lru_cache(maxsize=None)
+def namespace(x: Any) -> Any:
+    """The namespace of an array; a TypeError for what is none.
+
+    Kept by type: the look-up costs a microsecond of every call otherwise, and torch.compile warns of its cache.
+    """
+    found = _NAMESPACES.get(type(x))
+    if found is None:
+        found = compat.array_namespace(x)
+        if len(_NAMESPACES) < 256:
+            _NAMESPACES[type(x)] = found
+    return found
+
+
 def executor(xp: Any) -> Any:
     """The module that runs ops on this namespace's arrays; None where the formulas run as they are."""
     backend = of(xp)
     if backend is None or backend.executor is None:
         return None
-    return import_module(f"{__name__}.{backend.executor}")
+    return backend.executor()

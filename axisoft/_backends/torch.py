@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import array_api_compat.torch as xp
+import array_api_compat.torch as compat
 import torch
 
 from axisoft import _core
+
+
+class _Namespace:
+    """array_api_compat.torch, but for two functions that it runs by way of ``result_type``, which cannot be traced."""
+
+    def __getattr__(self, name):
+        return getattr(compat, name)
+
+    @staticmethod
+    def minimum(a, b):
+        return torch.clamp(a, max=b) if isinstance(b, float) else torch.minimum(a, b)
+
+    @staticmethod
+    def maximum(a, b):
+        return torch.clamp(a, min=b) if isinstance(b, float) else torch.maximum(a, b)
+
+
+xp = _Namespace()
 
 
 class _Bound:
@@ -22,8 +40,8 @@ def _bound(op, options):
     return _Bound(op, options)
 
 
-class _Apply(torch.autograd.Function):
-    generate_vmap_rule = True
+class _Reverse(torch.autograd.Function):
+    """Backward only: torch.compile takes no Function that has a ``jvp`` as well."""
 
     @staticmethod
     def forward(bound, *arrays):
@@ -39,7 +57,13 @@ class _Apply(torch.autograd.Function):
     def backward(ctx, g):
         y, *arrays = ctx.saved_tensors
         wanted = ctx.needs_input_grad[1:]
-        return None, *ctx.bound.op.vjp(g, y, tuple(arrays), wanted, do, xp, **ctx.bound.options)
+        # What is compiled cannot be differentiated twice, so there the rule's own ops need no rules.
+        inner = _formula if torch.compiler.is_compiling() else do
+        return None, *ctx.bound.op.vjp(g, y, tuple(arrays), wanted, inner, xp, **ctx.bound.options)
+
+
+class _Apply(_Reverse):
+    generate_vmap_rule = True
 
     @staticmethod
     def jvp(ctx, _, *tangents):
@@ -47,18 +71,31 @@ class _Apply(torch.autograd.Function):
         return ctx.bound.op.jvp(tangents, y, tuple(arrays), do, xp, **ctx.bound.options)
 
 
+def _formula(op, *arrays, **options):
+    return op.formula(*arrays, xp=xp, **options)
+
+
 def do(op, *arrays, **options):
+    if torch.compiler.is_compiling():
+        # Traced without a gradient, a Function with setup_context is handed the wrong arguments (PyTorch 2.13).
+        if not any(a is not None and a.requires_grad for a in arrays):
+            return _formula(op, *arrays, **options)
+        return _Reverse.apply(_Bound(op, options), *arrays)
     return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
 
 
-def evaluate(op, arrays, *, xp, **static):
-    return _core.evaluate(do, op, arrays, xp=xp, **static)
+def evaluate(op, arrays, **static):
+    return _core.evaluate(do, op, arrays, **{**static, "xp": xp})
 
 
 def values(x):
     """A plain tensor in the host's memory, that no compiler or transform is tracing; None for any other."""
     plain = type(x) is torch.Tensor and x.device.type == "cpu" and not torch.compiler.is_compiling()
     return x if plain and not torch._C._functorch.is_functorch_wrapped_tensor(x) else None
+
+
+def device(x):
+    return x.device
 
 
 def find_device(name):
