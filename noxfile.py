@@ -71,7 +71,7 @@ def strict(session: nox.Session) -> None:
 
 @nox.session
 def cupy(session: nox.Session) -> None:
-    """The suite on CuPy; it needs a CUDA device and is not in the default run. -- --backend torch:cuda too."""
+    """The suite on CuPy; it needs a CUDA device and is not in the default run. More: CONTRIBUTING.md."""
     install(session, ".[cupy]", *group("test"))
     session.run("python", "-m", "pytest", "--quiet", *(session.posargs or ["--backend", "cupy"]))
 

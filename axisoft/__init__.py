@@ -7,16 +7,19 @@ on the same device; the library's own transformations (autograd, jit) go through
 from axisoft._losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
 from axisoft._sigmoid import log_sigmoid, sigmoid, softplus
 from axisoft._softmax import log_softmax, logsumexp, softmax, softmax2d
+from axisoft._threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "get_num_threads",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
     "nll_loss",
+    "set_num_threads",
     "sigmoid",
     "softmax",
     "softmax2d",

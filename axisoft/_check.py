@@ -38,13 +38,18 @@ def _namespace(function: str, name: str, a: Any) -> Any:
         xp = _backends.namespace(a)
     except TypeError:
         # Not a sentence of its own per kind of thing: the type says what it is, and the way out is the same.
-        what = "None" if a is None else f"a {type(a).__name__}"
+        what = "None" if a is None else _a(type(a).__name__)
         hint = f"convert it first, for example with numpy.asarray({name})"
         raise TypeError(f"{function}: {name} is {what}, not an array; {hint}.") from None
     if type(a).__name__ == "MaskedArray":
         hint = f"pass {name}.data, and where=~{name}.mask to the functions that take a mask"
         raise TypeError(f"{function}: {name} is a numpy MaskedArray, whose mask would be lost; {hint}.")
     return xp
+
+
+def _a(noun: str) -> str:
+    """The noun with its article."""
+    return f"an {noun}" if noun[0] in "aeiouAEIOU" or noun.startswith("nd") else f"a {noun}"
 
 
 def _one_library(function: str, named: dict[str, Any], spaces: dict[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -57,7 +62,7 @@ def _one_library(function: str, named: dict[str, Any], spaces: dict[str, Any]) -
     (first, kind), *others = kinds.items()
     name, other = next((n, k) for n, k in others if spaces[n] is not spaces[first])
     raise TypeError(
-        f"{function}: {first} is a {kind} array and {name} a {other} array; "
+        f"{function}: {first} is {_a(kind)} array and {name} {_a(other)} array; "
         "convert one of them, so that both come from the same library."
     )
 
@@ -118,10 +123,8 @@ def _kind_of(xp: Any, dtype: Any) -> str:
             if xp.isdtype(dtype, kind):
                 return {"real floating": "floating", "integral": "integer", "bool": "bool"}[kind]
         return "complex" if xp.isdtype(dtype, "complex floating") else "other"
-    except (
-        TypeError,
-        AttributeError,
-    ):  # no dtype; or one that another package adds to NumPy, which knows nothing of it
+    except (TypeError, AttributeError):
+        # No dtype at all; or one that another package adds to NumPy, which knows nothing of it.
         return "floating" if getattr(dtype, "__name__", str(dtype)) == "bfloat16" else "other"
 
 
@@ -308,7 +311,8 @@ def _check_classes(function: str, targets: Any, count: int, ignore_index: int | 
     ignored = "set ignore_index to leave samples out" if ignore_index is None else f"ignore_index is {ignore_index}"
     hint = f"class indices are in [0, {count}), and {ignored}"
     value = int(targets[at])
-    raise IndexError(f"{function}: targets holds class {value} at {at}, but there are {count} classes; {hint}.")
+    there = "is 1 class" if count == 1 else f"are {count} classes"
+    raise IndexError(f"{function}: targets holds class {value} at {at}, but there {there}; {hint}.")
 
 
 def _class_weight(function: str, weight: Any, x: Any, axis: int, name: str) -> None:
@@ -344,14 +348,15 @@ def number(function: str, name: str, value: Any, *, below: float = math.inf) -> 
     """A number from 0 to below ``below``. No array: an option is fixed when a call is compiled."""
     bounds = f"[0, {below:g})"
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        said = repr(value) if isinstance(value, (str, bytes, bool)) or value is None else f"a {type(value).__name__}"
+        said = repr(value) if isinstance(value, (str, bytes, bool)) or value is None else _a(type(value).__name__)
         raise TypeError(f"{function}: {name} is {said}, not a number; use a Python number in {bounds}.")
     try:
         result = float(value)
     except OverflowError:  # an int beyond every float
         result = math.inf
     if not 0 <= result < below:
-        raise ValueError(f"{function}: {name} is {value}; use a number in {bounds}.")
+        said = str(value) if math.isfinite(result) else str(result)
+        raise ValueError(f"{function}: {name} is {said}; use a number in {bounds}.")
     return result
 
 

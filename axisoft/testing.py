@@ -104,6 +104,14 @@ class Case:
     def id(self) -> str:
         return f"{self.function}-{self.name}-{self.dtype}"
 
+    @property
+    def result_dtypes(self) -> tuple[str, ...]:
+        """What the result may be: the dtype of x; float32 for a loss of half precision; a default for integers."""
+        if self.dtype not in _FORMATS:
+            return "float32", "float64"
+        loss = "targets" in self.arrays
+        return ("float32",) if loss and self.dtype in ("float16", "bfloat16") else (self.dtype,)
+
     def run(self, where: Target) -> Any:
         """The result on a backend."""
         arrays = {name: where.array(values, dtype) for name, (dtype, values) in self.arrays.items()}
@@ -113,6 +121,9 @@ class Case:
     def judge(self, result: Any) -> Verdict:
         """The result, as NumPy or of any backend, against the true value and the function's promises."""
         values, dtype = _as_float64(result), _dtype_name(result)
+        wanted = self.result_dtypes
+        if dtype not in wanted:
+            return Verdict(math.inf, 0.0, f"{self.id}: the result is {dtype}, not {' or '.join(wanted)}")
         values = values.reshape(-1) if self.pick is None else values.reshape(-1)[list(self.pick)]
         if values.shape != self.high.shape:
             return Verdict(math.inf, 0.0, f"{values.size} results, not {self.high.size}")
@@ -223,6 +234,8 @@ class Target:
 
     backend: _backends.Backend
     device_name: str
+    _namespace: Any = None
+    _device: Any = None
 
     @property
     def name(self) -> str:
@@ -231,7 +244,7 @@ class Target:
 
     @property
     def xp(self) -> Any:
-        return import_module(self.backend.namespace)
+        return import_module(self.backend.namespace) if self._namespace is None else self._namespace
 
     @property
     def version(self) -> str:
@@ -240,6 +253,8 @@ class Target:
     @property
     def device(self) -> Any:
         """The device in the library's own terms; None for the one that it uses unless told otherwise."""
+        if self._namespace is not None:
+            return self._device
         executor = _backends.executor(self.xp)
         return executor.find_device(self.device_name) if hasattr(executor, "find_device") else None
 
@@ -288,6 +303,14 @@ def target(name: str) -> Target:
     except RuntimeError as error:
         raise Missing(f"backend: {found.name} needs a device that is not there ({error}); choose another.") from error
     return found
+
+
+def _target_of(xp: Any, device: Any) -> Target:
+    """A namespace as a target: what it is made of is asked of it rather than read from a row."""
+    name = getattr(xp, "__name__", type(xp).__name__)
+    dtypes = tuple(dtype for dtype in _FORMATS if hasattr(xp, dtype))
+    row = _backends.Backend(name, name.split(".")[0], name, None, dtypes, (str(device or "default"),), "-", "")
+    return Target(_backends.of(xp) or row, str(device or row.devices[0]), xp, device)
 
 
 def _is_installed(backend: _backends.Backend) -> bool:
@@ -380,13 +403,15 @@ class Report:
         return not any(row.failures for row in self.rows)
 
 
-def conformance(where: str | Target, functions: tuple[str, ...] | None = None) -> Report:
-    """Run the golden cases on a backend and judge them.
+def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device: Any = None) -> Report:
+    """Run the golden cases on a backend, or on any namespace, and judge them.
 
     Parameters
     ----------
-    where : a target or its name, such as "numpy", "torch" or "jax:cuda".
+    where : a target or its name, such as "numpy", "torch" or "jax:cuda"; or a namespace that follows the array API
+        standard, known to axisoft or not.
     functions : names of functions; all of them unless given.
+    device : for a namespace, a device in its own terms.
 
     Returns
     -------
@@ -396,7 +421,10 @@ def conformance(where: str | Target, functions: tuple[str, ...] | None = None) -
     ------
     ValueError, Missing : as for :func:`target`.
     """
-    where = target(where) if isinstance(where, str) else where
+    if isinstance(where, str):
+        where = target(where)
+    elif not isinstance(where, Target):
+        where = _target_of(where, device)
     rows = []
     with where.session():
         for function in functions or tuple(OPS):

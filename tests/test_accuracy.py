@@ -103,6 +103,17 @@ def test_spikes_among_a_million(target, shape):
         assert verdict.ok, verdict.wrong
 
 
+@pytest.mark.parametrize("dtype_name", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["nearly all equal", "one far above"])
+def test_cross_entropy_of_a_million_classes(target, kind, dtype_name):
+    row = long_row(kind, 1_000_000)
+    loss = axisoft.cross_entropy(target.array(row, dtype_name), target.array(999_999, "int"))
+    _, log_softmax, _ = truth(row)
+    high = np.float64(-log_softmax[-1])
+    distance = testing.ulp_distance(target.numpy(loss), high, np.float64(-log_softmax[-1] - high), dtype=dtype_name)
+    assert distance <= 8 + (19.5 if kind == "one far above" else 0.31)
+
+
 def test_cross_entropy_over_a_long_first_axis(target):
     row = long_row("one far above", 200_000)
     x = target.array(np.repeat(row[:, None], 8, axis=1), "float32")

@@ -28,6 +28,11 @@ TABLE = {
         TypeError,
         "sigmoid: x is a float, not an array; convert it first, for example with numpy.asarray(x).",
     ),
+    "an integer": (
+        lambda: ax.sigmoid(1),
+        TypeError,
+        "sigmoid: x is an int, not an array; convert it first, for example with numpy.asarray(x).",
+    ),
     "None": (
         lambda: ax.logsumexp(None),
         TypeError,
@@ -223,6 +228,22 @@ TABLE = {
         "cross_entropy: targets holds class 5 at (1,), but there are 5 classes; "
         "class indices are in [0, 5), and set ignore_index to leave samples out.",
     ),
+    "a class of one": (
+        lambda: ax.cross_entropy(np.zeros((1, 1)), np.asarray([1])),
+        IndexError,
+        "cross_entropy: targets holds class 1 at (0,), but there is 1 class; "
+        "class indices are in [0, 1), and set ignore_index to leave samples out.",
+    ),
+    "no threads": (
+        lambda: ax.set_num_threads(0),
+        ValueError,
+        "set_num_threads: n is 0; use a whole number of at least 1.",
+    ),
+    "half a thread": (
+        lambda: ax.set_num_threads(0.5),
+        TypeError,
+        "set_num_threads: n is 0.5, not an integer; use a whole number of at least 1.",
+    ),
     "a negative class": (
         lambda: ax.cross_entropy(np.zeros((2, 5, 3)), np.asarray([[0, 1, 2], [3, 4, -1]]), axis=1, ignore_index=255),
         IndexError,
@@ -300,10 +321,10 @@ TABLE = {
     "smoothing of an array": (
         lambda: ax.cross_entropy(X, T, label_smoothing=np.asarray([0.1])),
         TypeError,
-        "cross_entropy: label_smoothing is a ndarray, not a number; use a Python number in [0, 1).",
+        "cross_entropy: label_smoothing is an ndarray, not a number; use a Python number in [0, 1).",
     ),
     "a huge z_loss": (
-        lambda: ax.cross_entropy(X, T, z_loss=float("inf")),
+        lambda: ax.cross_entropy(X, T, z_loss=10**400),
         ValueError,
         "cross_entropy: z_loss is inf; use a number in [0, inf).",
     ),
@@ -396,16 +417,17 @@ def test_shapes_are_checked_on_every_backend(target):
 @pytest.mark.backends(fits=lambda backend: backend.name not in ("numpy", "jax"))
 def test_two_libraries(target):
     x, name = target.array(np.zeros((2, 5)), "float32"), target.backend.name
+    article = "an" if name == "array_api_strict" else "a"
     with pytest.raises(TypeError) as caught:
         ax.cross_entropy(x, T)
     assert str(caught.value) == (
-        f"cross_entropy: logits is a {name} array and targets a numpy array; "
+        f"cross_entropy: logits is {article} {name} array and targets a numpy array; "
         "convert one of them, so that both come from the same library."
     )
     with pytest.raises(TypeError) as caught:
         ax.cross_entropy(X, T, where=x > 0)
     assert str(caught.value) == (
-        f"cross_entropy: logits is a numpy array and where a {name} array; "
+        f"cross_entropy: logits is a numpy array and where {article} {name} array; "
         "convert one of them, so that both come from the same library."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import warnings
 
 import numpy as np
@@ -98,6 +99,33 @@ def test_the_judge_turns_spoiled_results_away(function, name, spoil):
     verdict = case.judge(np.asarray(spoil(result), dtype=np.float32))
     assert not verdict.ok
     assert case.id in verdict.wrong
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "dtype", "other"),
+    [
+        ("sigmoid", "random", "float32", "float16"),
+        ("softmax", "ties", "float64", "float32"),
+        ("cross_entropy", "plain, none", "float16", "float16"),
+        ("softmax", "integers", "int8", "float16"),
+    ],
+)
+def test_the_judge_turns_a_wrong_dtype_away(function, name, dtype, other):
+    case = case_named(function, name, dtype)
+    result = case.run(testing.target("numpy"))
+    assert case.judge(result).ok
+    assert f"the result is {other}, not " in case.judge(result.astype(other)).wrong
+
+
+def test_conformance_of_any_namespace(target):
+    """By its namespace, and by one that no row knows."""
+    report = testing.conformance(target.xp, ("sigmoid",), device=target.device)
+    assert report.ok
+    assert report.rows[0].cases > 20
+    unknown = types.SimpleNamespace(**{n: getattr(target.xp, n) for n in dir(target.xp) if not n.startswith("__")})
+    report = testing.conformance(unknown, ("softplus",), device=target.device)
+    assert report.ok
+    assert report.rows[0].cases > 20
 
 
 def test_the_judge_turns_a_wrong_number_of_results_away():

@@ -142,3 +142,31 @@ def test_no_gradient_is_kept_where_none_is_asked_for(target):
     first = x.grad.clone()
     loss.backward()
     assert torch.equal(x.grad, 2 * first)
+
+
+TWICE = [name for name in CASES if not name.endswith((", none", ", sum"))] + ["binary, none"]
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+@pytest.mark.parametrize("name", TWICE)
+def test_second_derivatives_of_torch(target, name):
+    """Along every array at once, forward mode and double backward included."""
+    import torch
+
+    fun, values = CASES[name]
+    a = fixed(target.array, target.xp.where)
+    leaves = [target.array(v, "float64").requires_grad_() for v in values]
+    assert torch.autograd.gradcheck(lambda *leaves: fun(a, *leaves), leaves, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(lambda *leaves: fun(a, *leaves), leaves)
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "jax")
+@pytest.mark.parametrize("name", TWICE)
+def test_second_derivatives_of_jax(target, name):
+    """To order 2 in both modes, along every array at once."""
+    from jax.test_util import check_grads
+
+    fun, values = CASES[name]
+    a = fixed(target.array, target.xp.where)
+    arrays = tuple(target.array(v, "float64") for v in values)
+    check_grads(lambda *arrays: fun(a, *arrays), arrays, order=2, rtol=1e-4, atol=1e-4)

@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from axisoft._core import OPS
 
 PACKAGE = Path(axisoft.__file__).parent
 LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "cupy", "dask", "array_api_strict")
+SETTINGS = {"get_num_threads", "set_num_threads"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 REPORT = """
@@ -79,6 +81,7 @@ def layer(name):
         ("axisoft._backends", 1),
         ("axisoft._run", 2),
         ("axisoft._check", 2),
+        ("axisoft._threads", 0),
         ("axisoft._softmax", 3),
         ("axisoft._sigmoid", 3),
         ("axisoft._losses", 3),
@@ -110,28 +113,29 @@ def test_imports_run_one_way(path):
 
 def test_the_core_names_no_library():
     for path in (PACKAGE / "_core").glob("*.py"):
-        words = set(path.read_text().lower().replace(".", " ").replace("`", " ").split())
-        assert not words & set(LIBRARIES + ("pytorch",)), path
+        found = re.search(rf"\b({'|'.join(LIBRARIES)}|pytorch)\b", path.read_text().lower())
+        assert found is None, f"{path}: {found}"
 
 
 def test_exports_are_what_is_public():
     public = {name for name in vars(axisoft) if not name.startswith("_")} - {"testing"}
     assert public == set(axisoft.__all__)
     assert sorted(axisoft.__all__) == axisoft.__all__
-    assert set(OPS) == set(axisoft.__all__) - {"softmax2d"}
+    assert set(OPS) == set(axisoft.__all__) - {"softmax2d", *SETTINGS}
     for name in axisoft.__all__:
         assert getattr(axisoft, name).__name__ == name
 
 
-@pytest.mark.parametrize("name", axisoft.__all__)
+@pytest.mark.parametrize("name", sorted(set(axisoft.__all__) - SETTINGS))
 def test_docstrings_say_all_there_is_to_say(name):
     text = getattr(axisoft, name).__doc__
     for heading in ("Parameters", "Returns", "Raises", "Notes", "Examples"):
         assert f"    {heading}\n    {'-' * len(heading)}\n" in text, heading
 
 
-@pytest.mark.parametrize("module", ["axisoft._sigmoid", "axisoft._softmax", "axisoft._losses"])
-def test_examples_in_docstrings(module):
+@pytest.mark.parametrize("module", ["axisoft._sigmoid", "axisoft._softmax", "axisoft._losses", "axisoft._threads"])
+def test_examples_in_docstrings(module, monkeypatch):
+    monkeypatch.setattr("axisoft._threads._chosen", None)
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
     assert result.failed == 0
@@ -162,3 +166,20 @@ def test_a_library_without_a_row_works(monkeypatch, target):
     x, t = target.array([[1.0, 2.0], [3.0, 0.0]], "float64"), target.array([0, 1], "int")
     assert abs(float(axisoft.cross_entropy(x, t)) - 2.1809243) < 1e-6
     assert abs(float(axisoft.softmax(x)[0, 0]) - 0.2689414) < 1e-6
+
+
+def test_the_number_of_threads(monkeypatch):
+    monkeypatch.setattr("axisoft._threads._chosen", None)
+    monkeypatch.delenv("AXISOFT_NUM_THREADS", raising=False)
+    assert axisoft.get_num_threads() >= 1
+    monkeypatch.setenv("AXISOFT_NUM_THREADS", "3")
+    assert axisoft.get_num_threads() == 3
+    axisoft.set_num_threads(2)
+    assert axisoft.get_num_threads() == 2
+    monkeypatch.setattr("axisoft._threads._chosen", None)
+    for text in ("0", "-1", "many", "1.5"):
+        monkeypatch.setenv("AXISOFT_NUM_THREADS", text)
+        with pytest.raises(
+            ValueError, match=f"get_num_threads: AXISOFT_NUM_THREADS is '{text}'; set it to a whole number"
+        ):
+            axisoft.get_num_threads()

@@ -71,6 +71,7 @@ def test_nothing_behind_the_mask_reaches_a_gradient(target, dtype):
     where, t = target.array([mask], "bool"), target.array([1], "int")
     for fun in (
         lambda x: axisoft.softmax(x, where=where) * target.array([[1.0, 2.0, 3.0, 4.0, 5.0]], dtype),
+        lambda x: target.xp.where(where, axisoft.log_softmax(x, where=where), 0.0),
         lambda x: axisoft.logsumexp(x, where=where, axis=-1),
         lambda x: axisoft.cross_entropy(x, t, where=where, label_smoothing=0.2, z_loss=0.1),
     ):
@@ -309,6 +310,18 @@ def check_nan(target, call):
             assert np.isnan(target.numpy(call(lambda x, t, o=options: axisoft.cross_entropy(x, t, **o), x, t)))
 
 
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+def test_a_class_that_does_not_exist_gives_nan_under_vmap(target):
+    """In the loss and throughout the row of its gradient, and nowhere else."""
+    import torch
+
+    x, t = target.array(np.zeros((3, 3)), "float32"), target.array([0, 7, 1], "int")
+    losses = torch.func.vmap(axisoft.cross_entropy)(x, t)
+    assert np.array_equal(np.isnan(target.numpy(losses)), [False, True, False])
+    rows = torch.func.vmap(torch.func.grad(axisoft.cross_entropy))(x, t)
+    assert np.array_equal(np.isnan(target.numpy(rows)), [[False] * 3, [True] * 3, [False] * 3])
+
+
 @pytest.mark.backends(fits=lambda backend: backend.name == "dask")
 def test_a_class_that_does_not_exist_gives_nan_when_it_is_lazy(target):
     check_nan(target, lambda fun, *arrays: fun(*arrays))
@@ -373,12 +386,13 @@ def test_nan_in_a_tangent_or_cotangent_of_what_is_hidden_stays_there(target):
     where, t = target.array([[True, False, True]], "bool"), target.array([0], "int")
     for fun in (
         lambda x: axisoft.softmax(x, where=where),
+        lambda x: axisoft.log_softmax(x, where=where),
         lambda x: axisoft.logsumexp(x, where=where, axis=-1),
         lambda x: axisoft.cross_entropy(x, t, where=where, label_smoothing=0.1),
     ):
         assert same(forward_gradient(target, fun, x, bad), forward_gradient(target, fun, x, good))
-    fun = lambda x: axisoft.softmax(x, where=where)
-    assert same(gradient(target, fun, x, cotangent=bad), gradient(target, fun, x, cotangent=good))
+    for fun in (lambda x: axisoft.softmax(x, where=where), lambda x: axisoft.log_softmax(x, where=where)):
+        assert same(gradient(target, fun, x, cotangent=bad), gradient(target, fun, x, cotangent=good))
     rows, labels = target.array([[NAN, 1.0], [1.0, 2.0]], "float64"), target.array([9, 1], "int")
     fun = lambda x: axisoft.cross_entropy(x, labels, ignore_index=9, reduction="none") ** 0.5
     got = gradient(target, fun, rows)

@@ -9,8 +9,8 @@ import math
 
 # A sum in sequence of n equal terms drifts by up to n/4 ulp, since each addition is rounded the same way, and a
 # compiler may turn nested sums into one in sequence. So the axis is cut into eight parts that are added to each other
-# in pairs, and the same again with what comes out: equal terms then double exactly, and n terms pass through
-# 3 log8(n) additions (measured in tests/test_accuracy.py). 16 terms or fewer are summed as they are.
+# in pairs, and the same again with what comes out: equal terms then double exactly, and a term passes through about
+# log2(n) + 16 additions (errors: tests/test_accuracy.py). 16 terms or fewer are summed as they are.
 FOLD = 8
 SHORT = 16
 

@@ -85,6 +85,11 @@ def as_floats(x, targets, known, axis, xp):
     return xp.astype(classes(x, axis, xp) == known.index, x.dtype) if known.soft is None else targets
 
 
+def _per_weight(t, by_target, by_class):
+    """What multiplies w_c: ``t_c by_target_c + by_class_c``."""
+    return t * by_target if by_class is None else t * by_target + by_class
+
+
 def along_weights_vjp(g, terms, t, x, weight, wanted, known, axis, xp):
     """The cotangents of targets and weight from that of ``sum_c (t_c w_c by_target_c + w_c by_class_c)``.
 
@@ -96,7 +101,7 @@ def along_weights_vjp(g, terms, t, x, weight, wanted, known, axis, xp):
     if wanted[1]:
         g_targets = times(g, settle(times(w, by_target), known, xp))
     if wanted[2]:
-        along_weight = t * by_target if by_class is None else t * by_target + by_class
+        along_weight = _per_weight(t, by_target, by_class)
         along_weight = times(g, settle(along_weight, known, xp))
         g_weight = xp.reshape(sum_to(along_weight, tuple(w.shape), xp), weight.shape)
     return g_targets, g_weight
@@ -127,7 +132,7 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
             by_target, by_class = terms(t, arrays, do, xp, axis=axis, **static)
             row = None
             if t_weight is not None:
-                along_weight = t * by_target if by_class is None else t * by_target + by_class
+                along_weight = _per_weight(t, by_target, by_class)
                 row = settle(along_weight, known, xp) * lay(t_weight, x, axis, xp)
             if t_targets is not None:
                 along_targets = settle(times(lay(weight, x, axis, xp), by_target), known, xp) * t_targets
@@ -149,8 +154,8 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
             out[0] = xp.zeros_like(x) if rows is None else product(rows, g, xp)
         if wanted[1] or wanted[2]:
             t = as_floats(x, targets, known, axis, xp)
-            both = terms(t, arrays, do, xp, axis=axis, **static)
-            out[1], out[2] = along_weights_vjp(times(known.factor, g), both, t, x, weight, wanted, known, axis, xp)
+            pair = terms(t, arrays, do, xp, axis=axis, **static)
+            out[1], out[2] = along_weights_vjp(times(known.factor, g), pair, t, x, weight, wanted, known, axis, xp)
         if wanted[3]:
             whole = xp.squeeze(g * unweighted(arrays, known, do, xp, axis, static), axis=axis)
             out[3] = sum_to(whole, tuple(sample_weight.shape), xp)
