@@ -16,8 +16,4 @@ def run(op: str, arrays: tuple[Any, ...], *, xp: Any, **static: Any) -> Any:
 
 def plain(op: Any, arrays: tuple[Any, ...], *, xp: Any, **static: Any) -> Any:
     """Run the formula as it is: any namespace that follows the standard."""
-
-    def do(op: Any, *arrays: Any, **options: Any) -> Any:
-        return op.formula(*arrays, xp=xp, **options)
-
-    return _core.evaluate(do, op, arrays, xp=xp, **static)
+    return _core.evaluate(_core.by_formula(xp), op, arrays, xp=xp, **static)

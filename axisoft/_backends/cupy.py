@@ -8,11 +8,8 @@ from axisoft import _core
 
 
 def evaluate(op, arrays, *, xp, **static):
-    def do(op, *arrays, **options):
-        return op.formula(*arrays, xp=xp, **options)
-
     with arrays[0].device:
-        return _core.evaluate(do, op, arrays, xp=xp, **static)
+        return _core.evaluate(_core.by_formula(xp), op, arrays, xp=xp, **static)
 
 
 def values(x):

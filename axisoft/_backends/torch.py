@@ -71,8 +71,7 @@ class _Apply(_Reverse):
         return ctx.bound.op.jvp(tangents, y, tuple(arrays), do, xp, **ctx.bound.options)
 
 
-def _formula(op, *arrays, **options):
-    return op.formula(*arrays, xp=xp, **options)
+_formula = _core.by_formula(xp)
 
 
 def do(op, *arrays, **options):

@@ -24,7 +24,16 @@ OPS = {
     )
 }
 
-__all__ = ["OPS", "Op", "Promise", "evaluate"]
+__all__ = ["OPS", "Op", "Promise", "by_formula", "evaluate"]
+
+
+def by_formula(xp: Any) -> Callable[..., Any]:
+    """The ``do`` that runs every op as it is written, for arrays that nobody differentiates through."""
+
+    def do(op: Op, *arrays: Any, **options: Any) -> Any:
+        return op.formula(*arrays, xp=xp, **options)
+
+    return do
 
 
 def evaluate(
