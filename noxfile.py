@@ -24,7 +24,6 @@ nox.options.sessions = [
     "build",
 ]
 
-HERE = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("--constraint", "tests/constraints.txt")
 

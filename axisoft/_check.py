@@ -366,7 +366,7 @@ def flag(function: str, name: str, value: Any) -> bool:
     return bool(value)
 
 
-def integer(function: str, name: str, value: Any) -> int | None:
+def integer(function: str, name: str, value: Any, hint: str = "use an int or None") -> int | None:
     if value is None:
         return None
     try:
@@ -374,7 +374,22 @@ def integer(function: str, name: str, value: Any) -> int | None:
             raise TypeError
         return operator.index(value)
     except TypeError:
-        raise TypeError(f"{function}: {name} is {value!r}, not an integer; use an int or None.") from None
+        raise TypeError(f"{function}: {name} is {value!r}, not an integer; {hint}.") from None
+
+
+def threads(function: str, name: str, value: Any) -> int:
+    hint = "use a whole number of at least 1"
+    number = integer(function, name, value, hint)
+    if number is None or number < 1:
+        raise ValueError(f"{function}: {name} is {value}; {hint}.")
+    return number
+
+
+def threads_in(function: str, name: str, text: str) -> int:
+    """A number of threads from an environment variable."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{function}: {name} is {text!r}; set it to a whole number of at least 1, or unset it.")
+    return int(text)
 
 
 def _shape(x: Any) -> tuple[int, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 import os
+
+from axisoft import _check
 
 _chosen: int | None = None
 
@@ -33,10 +34,7 @@ def get_num_threads() -> int:
     text = os.environ.get("AXISOFT_NUM_THREADS", "")
     if not text:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isdecimal() or int(text) < 1:
-        hint = "set it to a whole number of at least 1, or unset it"
-        raise ValueError(f"get_num_threads: AXISOFT_NUM_THREADS is {text!r}; {hint}.")
-    return int(text)
+    return _check.threads_in("get_num_threads", "AXISOFT_NUM_THREADS", text)
 
 
 def set_num_threads(n: int) -> None:
@@ -56,12 +54,4 @@ def set_num_threads(n: int) -> None:
     >>> set_num_threads(1)
     """
     global _chosen
-    try:
-        if isinstance(n, bool):
-            raise TypeError
-        value = operator.index(n)
-    except TypeError:
-        raise TypeError(f"set_num_threads: n is {n!r}, not an integer; use a whole number of at least 1.") from None
-    if value < 1:
-        raise ValueError(f"set_num_threads: n is {value}; use a whole number of at least 1.")
-    _chosen = value
+    _chosen = _check.threads("set_num_threads", "n", n)

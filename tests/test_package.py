@@ -81,7 +81,7 @@ def layer(name):
         ("axisoft._backends", 1),
         ("axisoft._run", 2),
         ("axisoft._check", 2),
-        ("axisoft._threads", 0),
+        ("axisoft._threads", 3),
         ("axisoft._softmax", 3),
         ("axisoft._sigmoid", 3),
         ("axisoft._losses", 3),
