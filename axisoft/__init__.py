@@ -4,6 +4,7 @@ Each function is written once, against the Python Array API standard. Arrays go 
 on the same device; the library's own transformations (autograd, jit) go through. Importing axisoft imports no library.
 """
 
+from axisoft._autodiff import value_and_grad, vjp
 from axisoft._losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
 from axisoft._sigmoid import log_sigmoid, sigmoid, softplus
 from axisoft._softmax import log_softmax, logsumexp, softmax, softmax2d
@@ -24,4 +25,6 @@ __all__ = [
     "softmax",
     "softmax2d",
     "softplus",
+    "value_and_grad",
+    "vjp",
 ]

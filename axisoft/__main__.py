@@ -123,9 +123,10 @@ def _check(target: testing.Target, text: bool) -> dict[str, Any]:
         warnings.simplefilter("ignore", RuntimeWarning)
         rows = []
         for function in OPS:  # one at a time, so that a reader sees each as it is done: JAX compiles for a minute
-            rows += testing.conformance(target, (function,)).rows
-            if text:
-                print("\n    ".join([f"  {rows[-1]}", *rows[-1].failures]), flush=True)
+            found = testing.conformance(target, (function,)).rows
+            rows += found
+            for row in found if text else ():
+                print("\n    ".join([f"  {row}", *row.failures]), flush=True)
     if text:
         print()
     return {
@@ -136,6 +137,7 @@ def _check(target: testing.Target, text: bool) -> dict[str, Any]:
         "functions": [
             {
                 "function": row.function,
+                "of": row.of,
                 "promise": row.promise,
                 "cases": row.cases,
                 "worst_ulp": row.worst.ulp if np.isfinite(row.worst.ulp) else None,

@@ -22,7 +22,7 @@ def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
     first = next(iter(named))
     spaces = {}
     for name, a in named.items():
-        if a is not None or name in (first, "targets"):
+        if a is not None or name in (first, "targets", "cotangent"):
             spaces[name] = xp = _namespace(function, name, a)
             _real(function, name, a, xp)
     xp = spaces[first]
@@ -375,6 +375,49 @@ def integer(function: str, name: str, value: Any, hint: str = "use an int or Non
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{function}: {name} is {value!r}, not an integer; {hint}.") from None
+
+
+def own_function(function: str, fun: Any) -> None:
+    """An error for what cannot be one of the public functions of arrays."""
+    if not (getattr(fun, "__module__", None) or "").startswith("axisoft."):
+        _no_function(function, fun)
+
+
+def planned(function: str, fun: Any, call: Any) -> Any:
+    """The call that a public function came down to; an error for a function that comes down to none."""
+    if not hasattr(call, "op"):
+        _no_function(function, fun)
+    return call
+
+
+def _no_function(function: str, fun: Any) -> None:
+    said = getattr(fun, "__name__", None) or _a(type(fun).__name__)
+    hint = "pass the function itself, such as axisoft.softmax, and its options as keyword arguments"
+    raise TypeError(f"{function}: fun is {said}, not a function of arrays from axisoft; {hint}.")
+
+
+def cotangent(function: str, g: Any, out: Any, name: str) -> Any:
+    """The cotangent as an array of the result's library."""
+    _, (_, g) = arrays(function, result=out, cotangent=g)
+    if tuple(g.shape) != tuple(out.shape):
+        hint = "give it the shape of the result"
+        raise ValueError(
+            f"{function}: cotangent with shape {_shape(g)} does not fit the result of {name} "
+            f"with shape {_shape(out)}; {hint}."
+        )
+    return g
+
+
+def differentiable(function: str, name: str, x: Any, xp: Any) -> None:
+    if kind_of(xp, x.dtype) != "floating":
+        hint = "convert it to a floating dtype"
+        raise TypeError(f"{function}: {name} has dtype {x.dtype}, and only floating arrays have a gradient; {hint}.")
+
+
+def no_axes(function: str, value: Any, name: str) -> None:
+    if value.shape != ():
+        what = f"the value of {name} has shape {_shape(value)}, and only one without axes has a gradient"
+        raise ValueError(f"{function}: {what}; reduce it, or use axisoft.vjp.")
 
 
 def threads(function: str, name: str, value: Any) -> int:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import import_module, resources, util
 from typing import Any
@@ -84,11 +84,14 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One call with its true result.
+    """One call with its true result, or with its true derivative along its first array.
 
     arrays : name to (dtype name, NumPy array); floats are held in float64, which is exact for every dtype here.
     pick : positions along the flat result that are judged; None for all of them.
     high, low : the true result as an unevaluated sum of two float64 arrays.
+    cotangent : what the derivative is taken against, flat; None for a case of the function's own value.
+    scale, slack : of a derivative, the sum of the sizes of its terms, and how far below the largest of a slice the
+        elements lie that they are made of.
     """
 
     function: str
@@ -99,24 +102,37 @@ class Case:
     pick: tuple[int, ...] | None
     high: np.ndarray
     low: np.ndarray
+    cotangent: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    slack: np.ndarray | None = None
 
     @property
     def id(self) -> str:
-        return f"{self.function}-{self.name}-{self.dtype}"
+        kind = "" if self.cotangent is None else "gradient, "
+        return f"{self.function}-{kind}{self.name}-{self.dtype}"
+
+    @property
+    def promises(self) -> tuple[Promise, ...]:
+        op = OPS[self.function]
+        return op.promises if self.cotangent is None else op.gradient_promises
 
     @property
     def result_dtypes(self) -> tuple[str, ...]:
         """What the result may be: the dtype of x; float32 for a loss of half precision; a default for integers."""
         if self.dtype not in _FORMATS:
             return "float32", "float64"
-        loss = "targets" in self.arrays
+        loss = "targets" in self.arrays and self.cotangent is None
         return ("float32",) if loss and self.dtype in ("float16", "bfloat16") else (self.dtype,)
 
-    def run(self, where: Target) -> Any:
-        """The result on a backend."""
+    def run(self, where: Target, vjp: Any = None) -> Any:
+        """The result on a backend. ``vjp``: who takes derivatives, in place of ``axisoft.vjp``."""
         arrays = {name: where.array(values, dtype) for name, (dtype, values) in self.arrays.items()}
         positional = [arrays.pop(name) for name in OPS[self.function].inputs[:2] if name in arrays and name != "where"]
-        return getattr(axisoft, self.function)(*positional, **arrays, **self.options)
+        fun = getattr(axisoft, self.function)
+        if self.cotangent is None:
+            return fun(*positional, **arrays, **self.options)
+        y, pullback = (vjp or axisoft.vjp)(fun, *positional, **arrays, **self.options)
+        return pullback(where.array(self.cotangent.reshape(tuple(y.shape)), self.dtype))[0]
 
     def judge(self, result: Any) -> Verdict:
         """The result, as NumPy or of any backend, against the true value and the function's promises."""
@@ -127,7 +143,7 @@ class Case:
         values = values.reshape(-1) if self.pick is None else values.reshape(-1)[list(self.pick)]
         if values.shape != self.high.shape:
             return Verdict(math.inf, 0.0, f"{values.size} results, not {self.high.size}")
-        verdicts = [_judge(values, dtype, self, promise) for promise in OPS[self.function].promises]
+        verdicts = [_judge(values, dtype, self, promise) for promise in self.promises]
         wrong = [verdict for verdict in verdicts if not verdict.ok]
         return wrong[0] if wrong else max(verdicts, key=lambda verdict: verdict.share)
 
@@ -141,9 +157,12 @@ def _judge(values: np.ndarray, dtype: str, case: Case, promise: Promise) -> Verd
     exact = ~np.isfinite(high) | (high == 0)
     same = (values == high) | (np.isnan(values) & np.isnan(high))
     scale, allowed = _allowance(case, promise)
+    # Below the normal numbers a library may flush to 0: there the promise is the smallest normal number itself. So it
+    # may do with an entry of the Jacobian, before a cotangent multiplies it.
+    flushed = 0.0 if case.cotangent is None else math.ldexp(float(np.sum(np.abs(case.cotangent))), smallest)
     with np.errstate(all="ignore"):
-        error = np.abs((values - high) - low) / ulp(np.maximum(np.abs(high), scale), dtype)
-    # Below the normal numbers a library may flush to 0: there the promise is the smallest normal number itself.
+        error = np.abs((values - high) - low)
+        error = np.maximum(error - flushed, 0.0) / ulp(np.maximum(np.abs(high), scale), dtype)
     below = np.abs(high) < math.ldexp(1.0, smallest)
     error = np.where(below & (np.abs(values) <= math.ldexp(1.0, smallest)), 0.0, error)
     error = np.where(exact, np.where(same, 0.0, np.inf), error)
@@ -162,6 +181,10 @@ def _judge(values: np.ndarray, dtype: str, case: Case, promise: Promise) -> Verd
 
 def _allowance(case: Case, promise: Promise) -> tuple[np.ndarray, np.ndarray]:
     """The promise's scale beside the result itself, and its ulps, for each judged element."""
+    reduced = case.options.get("reduction", "mean" if "targets" in case.arrays else "none") != "none"
+    more = _REDUCTION_ULP if reduced else 0
+    if case.scale is not None and case.slack is not None:
+        return case.scale, np.asarray(promise.base + more + (case.slack if promise.slack else 0.0))
     first = OPS[case.function].inputs[0]
     x = case.arrays[first][1].astype(np.float64)
     if "where" in case.arrays:
@@ -181,9 +204,8 @@ def _allowance(case: Case, promise: Promise) -> tuple[np.ndarray, np.ndarray]:
     slack, scale = (np.asarray(a, dtype=np.float64).reshape(-1) for a in (slack, scale))
     if keep and case.pick is not None and slack.size > 1:
         slack = slack[list(case.pick)]
-    reduced = case.options.get("reduction", "mean" if "targets" in case.arrays else "none") != "none"
     if reduced:
-        slack = np.max(slack, initial=0.0) + _REDUCTION_ULP
+        slack = np.max(slack, initial=0.0) + more
     return scale, np.asarray(promise.base + slack)
 
 
@@ -358,9 +380,18 @@ def _cases(function: str) -> tuple[Case, ...]:
 def _read(function: str, raw: dict[str, Any]) -> Case:
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["options"].items()}
     arrays = {name: (a["dtype"], _read_array(a)) for name, a in raw["arrays"].items()}
-    high, low = (np.asarray([float.fromhex(v) for v in raw[part]], dtype=np.float64) for part in ("high", "low"))
+    high, low = _read_floats(raw["high"]), _read_floats(raw["low"])
     pick = raw.get("pick")
-    return Case(function, raw["name"], raw["dtype"], arrays, options, pick and tuple(pick), high, low)
+    case = Case(function, raw["name"], raw["dtype"], arrays, options, pick and tuple(pick), high, low)
+    if "cotangent" not in raw:
+        return case
+    cotangent = raw["cotangent"]
+    g = _read_array({"shape": (-1,), **cotangent})
+    return replace(case, cotangent=g, scale=_read_floats(raw["scale"]), slack=np.asarray(raw["slack"], np.float64))
+
+
+def _read_floats(values: list[str]) -> np.ndarray:
+    return np.asarray([float.fromhex(v) for v in values], dtype=np.float64)
 
 
 def _read_array(a: dict[str, Any]) -> np.ndarray:
@@ -370,16 +401,20 @@ def _read_array(a: dict[str, Any]) -> np.ndarray:
         values[-1] = float.fromhex(a["last"])
         return values
     if a["dtype"] in _FORMATS:
-        return np.asarray([float.fromhex(v) for v in a["values"]], dtype=np.float64).reshape(a["shape"])
+        return _read_floats(a["values"]).reshape(a["shape"])
     kind = {"int": np.int64, "bool": np.bool_}.get(a["dtype"], a["dtype"])
     return np.asarray(a["values"], dtype=kind).reshape(a["shape"])
 
 
 @dataclass
 class Row:
-    """One function on one backend: how many cases, the worst of them against its allowance, and what failed."""
+    """One function on one backend: how many cases, the worst of them against its allowance, and what failed.
+
+    of : "value" or "gradient".
+    """
 
     function: str
+    of: str
     promise: str
     cases: int = 0
     worst: Verdict = Verdict(0.0, 1.0)
@@ -388,7 +423,8 @@ class Row:
     def __str__(self) -> str:
         state = "ok" if not self.failures else f"{len(self.failures)} FAILED"
         worst = f"{self.worst.ulp:.2f} of {self.worst.allowed:.3g}"
-        return f"{self.function:33} {self.cases:5}  {worst:>15}  {state:9} {self.promise}"
+        name = self.function if self.of == "value" else "  its gradient"
+        return f"{name:33} {self.cases:5}  {worst:>15}  {state:9} {self.promise}"
 
 
 @dataclass
@@ -415,7 +451,8 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
 
     Returns
     -------
-    Report : a row per function. A case whose call raises is a failure like any other, with the error's text.
+    Report : two rows per function, for its values and for its gradient. A case whose call raises is a failure like any
+        other, with the error's text.
 
     Raises
     ------
@@ -425,11 +462,14 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
         where = target(where)
     elif not isinstance(where, Target):
         where = _target_of(where, device)
-    rows = []
+    rows: list[Row] = []
     with where.session():
         for function in functions or tuple(OPS):
-            row = Row(function, "; ".join(str(promise) for promise in OPS[function].promises))
+            op = OPS[function]
+            kinds = {"value": op.promises, "gradient": op.gradient_promises}
+            own = {of: Row(function, of, "; ".join(map(str, promises))) for of, promises in kinds.items()}
             for case in cases(function, where.backend.dtypes):
+                row = own["value" if case.cotangent is None else "gradient"]
                 try:
                     verdict = case.judge(case.run(where))
                 except Exception as error:  # whatever a backend raises, the report goes on and says so
@@ -438,5 +478,5 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
                 row.worst = max(row.worst, verdict, key=lambda v: v.share)
                 if verdict.wrong is not None:
                     row.failures.append(verdict.wrong)
-            rows.append(row)
+            rows += own.values()
     return Report(where, rows)

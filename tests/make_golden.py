@@ -22,7 +22,7 @@ from pathlib import Path
 import mpmath
 from mpmath import mp, mpf
 
-VERSION = 1
+VERSION = 2
 SEED = 20210206
 DIGITS = 400  # log(1 + exp(-700)) keeps 90 digits
 HERE = Path(__file__).resolve().parent
@@ -224,6 +224,10 @@ def over_axes(function, x, where, options):
 
 
 def classified(function, values, arrays, options):
+    return reduced(*losses_and_weights(function, values, arrays, options), options.get("reduction", "mean"))
+
+
+def losses_and_weights(function, values, arrays, options):
     name = "logits" if function == "cross_entropy" else "log_probs"
     shape, x = arrays[name]["shape"], values[name]
     axis = options.get("axis", -1) % len(shape)
@@ -247,7 +251,7 @@ def classified(function, values, arrays, options):
             loss = scaled(w, -exact(row[target]))
         losses.append(loss)
         weights.append(w)
-    return reduced(losses, weights, options.get("reduction", "mean"))
+    return losses, weights
 
 
 def binary(values, arrays, options):
@@ -263,6 +267,160 @@ def binary(values, arrays, options):
     return reduced(losses, weights, options.get("reduction", "mean"))
 
 
+# Derivatives ----------------------------------------------------------------------------------------------------------
+#
+# They are central differences of the definitions above: with a step of 1e-100 and 700 digits, some 200 of these are
+# right, for the smallest numbers of every dtype too. What is promised of a derivative is said of its terms, the products
+# of a cotangent and one entry of the Jacobian, since their sum may cancel. A term has a size, and a distance: how far
+# the exponents in it lie below the largest, by whose roundings its relative error grows.
+
+STEP = mpf(10) ** -100
+FAR_BELOW = -1e6  # for -inf: exp of it is 0 to 400 000 digits, so the limit is what comes out
+
+
+def gradient(function, arrays, options, cotangent):
+    """The derivative of the sum of cotangent times result along each element of the first array."""
+    first = next(iter(arrays))
+    values = [FAR_BELOW if v == -INF else v for v in arrays[first]["values"]]
+    found = []
+    with mp.workdps(700):
+        for i, v in enumerate(values):
+            up, down = (
+                reference(function, {**arrays, first: {**arrays[first], "values": moved}}, options)
+                for moved in ([*values[:i], mpf(v) + h, *values[i + 1 :]] for h in (STEP, -STEP))
+            )
+            # What a mask hides of a result is -inf, whatever x is.
+            slopes = [0 if a == b else (a - b) / (2 * STEP) for a, b in zip(up, down, strict=True)]
+            found.append(mp.fsum(mpf(g) * slope for g, slope in zip(cotangent, slopes, strict=True)))
+    return found
+
+
+def terms(function, arrays, options, cotangent, found):
+    """For each element of the first array, sizes and distances of the terms of its derivative."""
+    values = {name: a["values"] for name, a in arrays.items()}
+    first = next(iter(arrays))
+    if function in ("sigmoid", "log_sigmoid", "softplus", "nll_loss"):  # one term
+        return [[(abs(d), 0)] for d in found]
+    if function in ("softmax", "log_softmax", "logsumexp"):
+        return terms_over_axes(function, arrays["x"], values.get("where"), options, cotangent)
+    shape = arrays[first]["shape"]
+    if function == "binary_cross_entropy_with_logits":
+        pos = values.get("pos_weight", [1.0])
+        own = [exact(f) for f in values.get("sample_weight", [1.0] * len(values[first]))]
+        factor = scales_of_samples(cotangent, options, own)
+        rows = zip(factor, values[first], values["targets"], itertools.cycle(pos))
+        return [[(f * w * t * sigmoid(-v), 0), (f * (1 - t) * sigmoid(v), 0)] for f, v, t, w in rows]
+    samples = list(slices(shape, [options.get("axis", -1) % len(shape)]))
+    own = [exact(f) for f in values.get("sample_weight", [1.0] * len(samples))]
+    _, weights = losses_and_weights(function, values, arrays, options)
+    factor = scales_of_samples(cotangent, options, own, weights)
+    return terms_of_cross_entropy(values, arrays, options, samples, factor)
+
+
+def scales_of_samples(cotangent, options, own, weights=None):
+    """What each sample's loss is multiplied by: its weight, its cotangent, and for a mean the sum of the weights."""
+    how = options.get("reduction", "mean")
+    over = mp.fsum(own if weights is None else weights) if how == "mean" else mpf(1)
+    g = cotangent if how == "none" else cotangent * len(own)
+    return [abs(mpf(a) * f / over) if over else mpf(0) for a, f in zip(g, own, strict=True)]
+
+
+def probabilities(row):
+    """Softmax of a row of visible numbers; how far each lies below the largest, and how far the others do."""
+    lse = logsumexp([(v, 1) for v in row])
+    p = [softmax_of(v, lse) for v in row]
+    below = [max(row) - v if v > -INF else 0 for v in row]
+    others = [max(row) - max((w for w in row[:i] + row[i + 1 :] if w > -INF), default=v) for i, v in enumerate(row)]
+    return lse, p, below, others
+
+
+def terms_over_axes(function, x, where, options, cotangent):
+    shape, v = x["shape"], x["values"]
+    axis = options.get("axis", None if function == "logsumexp" else -1)
+    axes = range(len(shape)) if axis is None else [axis] if isinstance(axis, int) else axis
+    found = {i: [] for i in range(len(v))}
+    for number, places in enumerate(slices(shape, [a % len(shape) for a in axes])):
+        seen = [i for i in places if where is None or where[i]]
+        _, p, below, others = probabilities([v[i] for i in seen])
+        for a, i in enumerate(seen):
+            if function == "logsumexp":
+                found[i].append((abs(cotangent[number]) * p[a], below[a]))
+                continue
+            for b, j in enumerate(seen):
+                g = abs(mpf(cotangent[j]))
+                rest = mp.fsum(q for c, q in enumerate(p) if c != a)
+                entry = (rest, others[a]) if a == b else (p[a], below[a])
+                if function == "softmax":  # times the probability of the result
+                    entry = (entry[0] * p[b], entry[1] + below[b])
+                found[i].append((g * entry[0], entry[1]))
+    return [found[i] for i in range(len(v))]
+
+
+def terms_of_cross_entropy(values, arrays, options, samples, factor):
+    x, count = values["logits"], len(samples[0])
+    weight = [exact(w) for w in values.get("weight", [1.0] * count)]
+    s, z = exact(options.get("label_smoothing", 0.0)), exact(options.get("z_loss", 0.0))
+    found = {i: [] for i in range(len(x))}
+    for number, places in enumerate(samples):
+        seen = [c for c, i in enumerate(places) if "where" not in values or values["where"][i]]
+        targets = values["targets"]
+        if arrays["targets"]["dtype"] == "int":
+            t = [mpf(c == targets[number]) for c in range(count)]
+            if targets[number] == options.get("ignore_index"):
+                continue
+        else:
+            t = [exact(targets[i]) for i in places]
+        lse, p, below, others = probabilities([x[places[c]] for c in seen])
+        total = mp.fsum(a * w for a, w in zip(t, weight, strict=True))
+        share = {c: (1 - s) * t[c] * weight[c] + s / len(seen) * weight[c] for c in seen}
+        for a, c in enumerate(seen):
+            terms = found[places[c]]
+            rest = mp.fsum(q for b, q in enumerate(p) if b != a)
+            for d in seen:
+                entry = (rest, others[a]) if c == d else (p[a], below[a])
+                terms.append((factor[number] * share[d] * entry[0], entry[1]))
+            size = max(abs(lse), abs(max(x[places[d]] for d in seen)), 1)
+            terms.append((factor[number] * 2 * z * size * total * p[a], below[a]))
+    return [found[i] for i in range(len(x))]
+
+
+def tolerance(terms):
+    """The sum of the sizes, and the mean distance, weighted by the sizes; to a few digits."""
+    size = mp.fsum(a for a, _ in terms)
+    distance = mp.fsum(a * d for a, d in terms) / size if size else 0
+    return float(mpf(size)).hex(), float(f"{float(distance):.6g}")
+
+
+# The cases whose gradients are golden values too, in the dtypes that gradients are usually taken in.
+WITH_GRADIENT = {
+    "sigmoid": ("near zero", "whole range", "wide", "twenty"),
+    "log_sigmoid": ("near zero", "whole range", "wide", "twenty"),
+    "softplus": ("near zero", "whole range", "wide", "twenty"),
+    "softmax": (
+        "slides over 0", "slides over (0, 2)", "slides, softmax2d", "spread 0.1", "spread 1.0", "spread 20.0",
+        "spread 200.0", "offset up", "offset down", "dominant by 5.0", "dominant by 20.0", "dominant by 40.0",
+        "dominant by 80.0", "one of two", "ties", "two at the top", "nearly tied", "one element", "some -inf", "mask",
+        "mask over all", "largest behind the mask", "1001 of seven kinds", "100000 with one far above",
+        "100000 with one a little above", "99999 of three kinds",
+    ),
+    "cross_entropy": (
+        "plain, none", "plain, mean", "probabilities, none", "probabilities, sum", "weights, none", "weights, mean",
+        "weights and probabilities, mean", "everything, none", "everything, mean", "smoothing and weights, mean",
+        "smoothing, weights and probabilities, none", "smoothing, weights and probabilities, mean", "z-loss",
+        "mask and smoothing", "one-hot", "channel axis", "channel axis, mean", "logits near 1e6", "one class",
+        "100000, the target far above", "100000, the target among them",
+        *(f"{how} by {gap}" for how in ("confident", "wrong") for gap in (1.0, 10.0, 20.0, 40.0, 80.0)),
+        *(f"confident by {gap}, one-hot" for gap in (10.0, 20.0, 40.0)),
+    ),
+    "nll_loss": ("plain, mean", "weights and ignored, mean", "weights, none", "first axis"),
+    "binary_cross_entropy_with_logits": (
+        "labels and weights, none", "soft labels, mean", "soft labels and weights, mean", "whole range, label 0",
+        "whole range, label 1", "slides",
+    ),
+}  # fmt: skip
+WITH_GRADIENT["log_softmax"] = WITH_GRADIENT["logsumexp"] = WITH_GRADIENT["softmax"]
+
+
 # Cases ----------------------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +428,7 @@ class Maker:
     def __init__(self):
         self.cases = {}
         self.random = random.Random(SEED)
+        self.cotangents = random.Random(SEED + 1)
 
     def add(self, function, name, arrays, dtype, pick=None, **options):
         """One case. ``arrays``: name to (values, shape) or (values, shape, "bool" or "int")."""
@@ -281,8 +440,21 @@ class Maker:
             made[key] = {"dtype": own, "shape": list(shape), "values": list(values)}
         results = reference(function, made, options)
         case = {"name": name, "dtype": dtype, "arrays": {k: stored(a) for k, a in made.items()}, "options": options}
+        self.keep(function, case, results)
+        if dtype in ("float32", "float64") and name in WITH_GRADIENT[function]:
+            one = len(results) == 1 and options.get("reduction") != "none"
+            g = [1.0] if one else [rounded(v, dtype) for v in normal(self.cotangents, len(results))]
+            found = gradient(function, made, options, g)
+            tolerances = [tolerance(t) for t in terms(function, made, options, g, found)]
+            cotangent = {"dtype": dtype, "values": [v.hex() for v in g]}
+            self.keep(function, {**case, "cotangent": cotangent}, found, tolerances)
+
+    def keep(self, function, case, results, tolerances=None):
         high, low = zip(*(pair(r) for r in results), strict=True) if results else ((), ())
-        self.cases.setdefault(function, []).append({**case, "high": list(high), "low": list(low)})
+        case = {**case, "high": list(high), "low": list(low)}
+        if tolerances is not None:
+            case["scale"], case["slack"] = (list(part) for part in zip(*tolerances, strict=True))
+        self.cases.setdefault(function, []).append(case)
 
     def add_of(self, function, dtype, name, arrays, **options):
         self.add(function, name, arrays, dtype, **options)
@@ -314,13 +486,50 @@ class Maker:
         made = {first: arrays}
         if function == "cross_entropy":
             made["targets"] = {"dtype": "int", "shape": [], "values": [target]}
-        high, low = zip(*(pair(r) for r in results), strict=True)
         case = {"name": name, "dtype": dtype, "arrays": made, "options": options}
-        self.cases.setdefault(function, []).append({**case, "pick": picked, "high": list(high), "low": list(low)})
+        self.keep(function, {**case, "pick": picked}, results)
+        if dtype in ("float32", "float64") and name in WITH_GRADIENT[function]:
+            self.long_gradient(function, case, tile, repeat, last, lse)
+
+    def long_gradient(self, function, case, tile, repeat, last, lse):
+        """As ``gradient`` and ``terms``, in closed form: a slice of a few kinds of elements."""
+        values, count = [*tile, last], len(tile) * repeat
+        number = [repeat] * (len(tile) - 1) + [repeat - 1, 1]
+        p = [softmax_of(v, lse) for v in values]
+        below = [max(values) - v for v in values]
+        alone = number[values.index(max(values))] == 1
+        second = max(v for v in values if v < max(values)) if alone else max(values)
+        others = [max(values) - second if v == max(values) else 0.0 for v in values]
+        picked = [*range(len(tile)), count - 1]
+        if function in ("softmax", "log_softmax"):
+            g = [rounded(v, case["dtype"]) for v in normal(self.cotangents, len(values))]
+            cotangent = {"shape": [count], "tile": [v.hex() for v in g[:-1]], "last": g[-1].hex()}
+            log = function == "log_softmax"
+            whole = mp.fsum(n * mpf(a) * (1 if log else q) for n, a, q in zip(number, g, p, strict=True))
+            found = [mpf(a) - q * whole if log else q * (mpf(a) - whole) for a, q in zip(g, p, strict=True)]
+            tolerances = []
+            for a, q in enumerate(p):
+                by, far = (1, 0) if log else (q, below[a])
+                parts = [(abs(mpf(g[a])) * (1 - q) * by, others[a] + far)]
+                for b, r in enumerate(p):
+                    by, far = (1, 0) if log else (r, below[b])
+                    parts.append((abs(mpf(g[b])) * (number[b] - (a == b)) * q * by, below[a] + far))
+                tolerances.append(tolerance(parts))
+        else:
+            cotangent = {"values": [(1.0).hex()]}
+            found, tolerances = p, [tolerance([(q, d)]) for q, d in zip(p, below, strict=True)]
+            if function == "cross_entropy":
+                (target,) = case["arrays"]["targets"]["values"]
+                kind = len(tile) if target == count - 1 else target % len(tile)
+                picked, found = [*picked, target], [*p, p[kind] - 1]
+                tolerances.append(tolerance([(1 - p[kind], others[kind])]))
+                if target in picked[:-1]:
+                    del picked[kind], found[kind], tolerances[kind]
+        cotangent = {"dtype": case["dtype"], **cotangent}
+        self.keep(function, {**case, "pick": picked, "cotangent": cotangent}, found, tolerances)
 
     def normal(self, count, scale=1.0, offset=0.0):
-        """Nearly normal numbers, by additions alone: the same on every machine, whatever its logarithm."""
-        return [offset + scale * (math.fsum(self.random.random() for _ in range(12)) - 6.0) for _ in range(count)]
+        return [offset + scale * v for v in normal(self.random, count)]
 
     def simplex(self, rows, count):
         result = []
@@ -328,6 +537,11 @@ class Maker:
             raw = [self.random.random() ** 2 for _ in range(count)]
             result += [v / sum(raw) for v in raw]
         return result
+
+
+def normal(source, count):
+    """Nearly normal numbers, by additions alone: the same on every machine, whatever its logarithm."""
+    return [math.fsum(source.random() for _ in range(12)) - 6.0 for _ in range(count)]
 
 
 def stored(a):
@@ -681,7 +895,7 @@ def main():
     differs = []
     for function, cases in m.cases.items():
         path, new = FOLDER / f"{function}.json", text(function, cases)
-        names = [(c["name"], c["dtype"]) for c in cases]
+        names = [(c["name"], c["dtype"], "cotangent" in c) for c in cases]
         assert len(set(names)) == len(names), [n for n in names if names.count(n) > 1]
         if check:
             if not path.exists() or path.read_text() != new:

@@ -20,6 +20,7 @@ from axisoft._core import OPS
 PACKAGE = Path(axisoft.__file__).parent
 LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "cupy", "dask", "array_api_strict")
 SETTINGS = {"get_num_threads", "set_num_threads"}
+OTHERS = SETTINGS | {"softmax2d", "value_and_grad", "vjp"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 REPORT = """
@@ -57,7 +58,7 @@ def test_a_call_loads_no_library_but_the_callers():
 
 def test_importing_axisoft_is_quick():
     """No limit on the clock, which a shared machine would break: what it loads is what it costs."""
-    _, before = loaded_after("import array_api_compat, dataclasses, numbers")
+    _, before = loaded_after("import array_api_compat, dataclasses, numbers, threading")
     _, after = loaded_after("import axisoft")
     assert set(after) - set(before) == {"axisoft"}
 
@@ -85,6 +86,7 @@ def layer(name):
         ("axisoft._softmax", 3),
         ("axisoft._sigmoid", 3),
         ("axisoft._losses", 3),
+        ("axisoft._autodiff", 3),
     ):
         if name == prefix or name.startswith(prefix + "."):
             return height
@@ -121,7 +123,7 @@ def test_exports_are_what_is_public():
     public = {name for name in vars(axisoft) if not name.startswith("_")} - {"testing"}
     assert public == set(axisoft.__all__)
     assert sorted(axisoft.__all__) == axisoft.__all__
-    assert set(OPS) == set(axisoft.__all__) - {"softmax2d", *SETTINGS}
+    assert set(OPS) == set(axisoft.__all__) - OTHERS
     for name in axisoft.__all__:
         assert getattr(axisoft, name).__name__ == name
 
@@ -133,7 +135,9 @@ def test_docstrings_say_all_there_is_to_say(name):
         assert f"    {heading}\n    {'-' * len(heading)}\n" in text, heading
 
 
-@pytest.mark.parametrize("module", ["axisoft._sigmoid", "axisoft._softmax", "axisoft._losses", "axisoft._threads"])
+@pytest.mark.parametrize(
+    "module", [f"axisoft._{name}" for name in ("sigmoid", "softmax", "losses", "threads", "autodiff")]
+)
 def test_examples_in_docstrings(module, monkeypatch):
     monkeypatch.setattr("axisoft._threads._chosen", None)
     result = doctest.testmod(importlib.import_module(module))

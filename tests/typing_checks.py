@@ -49,3 +49,18 @@ def turned_away(anything: Any) -> None:
     ax.cross_entropy(x, labels, reduction="average")  # type: ignore[arg-type]
     ax.cross_entropy(x, [0, 1])  # type: ignore[arg-type]
     assert_type(ax.softmax(anything), Any)
+
+
+def gradients() -> None:
+    y, pullback = ax.vjp(ax.softmax, x, axis=0)
+    assert_type(y, npt.NDArray[np.float64])
+    assert_type(pullback(y), tuple[npt.NDArray[np.float64] | None, ...])
+    value, gradient = ax.value_and_grad(ax.cross_entropy)(tensor, classes, label_smoothing=0.1)
+    assert_type(value, torch.Tensor)
+    assert_type(gradient, torch.Tensor)
+    ax.value_and_grad(ax.cross_entropy)(tensor, classes, smoothing=0.1)  # type: ignore[call-arg]
+    ax.value_and_grad(3)  # type: ignore[arg-type]
+    loss, back = ax.vjp(ax.cross_entropy, tensor, classes)
+    assert_type(loss, torch.Tensor)
+    assert_type(back(loss), tuple[torch.Tensor | None, ...])
+    ax.vjp(ax.softmax, [1.0])  # type: ignore[type-var]

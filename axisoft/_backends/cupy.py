@@ -12,6 +12,18 @@ def evaluate(op, arrays, *, xp, **static):
         return _core.evaluate(_core.by_formula(xp), op, arrays, xp=xp, **static)
 
 
+def pullback(op, arrays, wanted, *, xp, **static):
+    device = arrays[0].device
+    with device:
+        y, pull = _core.pullback(_core.by_formula(xp), op, arrays, wanted, xp=xp, **static)
+
+    def there(g):
+        with device:
+            return pull(g)
+
+    return y, there
+
+
 def values(x):
     """None: reading them would wait for the device."""
     return None

@@ -20,12 +20,18 @@ def _differentiable(op, options):
     def call(*arrays):
         return op.formula(*arrays, xp=jnp, **options)
 
+    # A checkpoint: what a gradient keeps is then the rule's arguments, not what the rule makes of them on its way, which
+    # is eight arrays for softmax. Its barrier against common subexpressions would only get in the way of fusion.
+    @partial(jax.checkpoint, prevent_cse=False)
+    def along(tangents, y, primals):
+        return op.jvp(tangents, y, primals, do, jnp, **options)
+
     @partial(call.defjvp, symbolic_zeros=True)
     def rule(primals, tangents):
         y = call(*primals)
         # What does not vary comes as a symbolic zero: nothing is computed for it.
         tangents = tuple(None if t is None or isinstance(t, SymbolicZero) else t for t in tangents)
-        return y, op.jvp(tangents, y, primals, do, jnp, **options)
+        return y, along(tangents, y, primals)
 
     return call
 
@@ -41,6 +47,9 @@ def _program(op, arrays, static):
 
 def evaluate(op, arrays, *, xp, **static):
     return _program(op, arrays, static=tuple(static.items()))
+
+
+vjp = jax.vjp
 
 
 def values(x):

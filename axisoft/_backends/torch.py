@@ -6,12 +6,14 @@ from functools import lru_cache
 
 import array_api_compat.torch as compat
 import torch
+from torch.autograd import forward_ad
 
 from axisoft import _core
 
 
 class _Namespace:
-    """array_api_compat.torch, but for two functions that it runs by way of ``result_type``, which cannot be traced."""
+    """array_api_compat.torch, but for two functions that it runs by way of ``result_type``, which cannot be traced, and
+    one that some transformations do not know by that name."""
 
     def __getattr__(self, name):
         return getattr(compat, name)
@@ -23,6 +25,10 @@ class _Namespace:
     @staticmethod
     def maximum(a, b):
         return torch.clamp(a, min=b) if isinstance(b, float) else torch.maximum(a, b)
+
+    @staticmethod
+    def broadcast_to(a, shape):
+        return a.expand(shape)
 
 
 xp = _Namespace()
@@ -67,24 +73,53 @@ class _Apply(_Reverse):
 
     @staticmethod
     def jvp(ctx, _, *tangents):
-        y, *arrays = ctx.saved_tensors
-        return ctx.bound.op.jvp(tangents, y, tuple(arrays), do, xp, **ctx.bound.options)
+        # PyTorch calls this with forward mode off, and forward mode over forward mode would come out as 0. With it on,
+        # the tangents that are being asked about must not be seen.
+        y, *arrays = (None if a is None else forward_ad.unpack_dual(a).primal for a in ctx.saved_tensors)
+        with forward_ad._set_fwd_grad_enabled(True):
+            return ctx.bound.op.jvp(tangents, y, tuple(arrays), do, xp, **ctx.bound.options)
 
 
 _formula = _core.by_formula(xp)
 
 
+@torch.compiler.assume_constant_result
+def _is_repeated():
+    """Whether torch.func is taking a derivative while torch.compile traces, and it need not be the only one.
+
+    With gradients on outside of ``torch.func.grad``, what it gives may be differentiated again.
+    """
+    stack = torch._C._functorch.get_interpreter_stack() or ()
+    keys = [level.key() for level in stack]
+    kind = torch._C._functorch.TransformType
+    if kind.Grad not in keys:
+        return kind.Jvp in keys
+    return len(keys) > 1 or torch._C._functorch.CGradInterpreterPtr(stack[0]).prevGradMode()
+
+
+def _traced(op, arrays, options):
+    """An op for torch.compile, which looks into the rules: what it differentiates twice, it differentiates wrongly."""
+    if _is_repeated() or forward_ad._current_level >= 0:
+        raise NotImplementedError(
+            f"{op.name}: torch.compile is tracing a derivative in forward mode, or one that may be differentiated again, "
+            "which would come out wrong; differentiate outside of what is compiled, or under torch.no_grad()."
+        )
+    # Traced without a gradient, a Function with setup_context is handed the wrong arguments (PyTorch 2.13).
+    varies = any(a is not None and a.requires_grad for a in arrays)
+    return _Reverse.apply(_Bound(op, options), *arrays) if varies else _formula(op, *arrays, **options)
+
+
 def do(op, *arrays, **options):
     if torch.compiler.is_compiling():
-        # Traced without a gradient, a Function with setup_context is handed the wrong arguments (PyTorch 2.13).
-        if not any(a is not None and a.requires_grad for a in arrays):
-            return _formula(op, *arrays, **options)
-        return _Reverse.apply(_Bound(op, options), *arrays)
+        return _traced(op, arrays, options)
     return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
 
 
 def evaluate(op, arrays, **static):
     return _core.evaluate(do, op, arrays, **{**static, "xp": xp})
+
+
+vjp = torch.func.vjp
 
 
 def values(x):

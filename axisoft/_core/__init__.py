@@ -24,7 +24,7 @@ OPS = {
     )
 }
 
-__all__ = ["OPS", "Op", "Promise", "by_formula", "evaluate"]
+__all__ = ["OPS", "Op", "Promise", "by_formula", "evaluate", "pullback"]
 
 
 def by_formula(xp: Any) -> Callable[..., Any]:
@@ -36,7 +36,43 @@ def by_formula(xp: Any) -> Callable[..., Any]:
     return do
 
 
-def evaluate(
+def evaluate(do: Callable[..., Any], op: Op, arrays: Sequence[Any], **options: Any) -> Any:
+    """Cast, run the op, reduce, cast back: what every public function does once its arguments are checked."""
+    return _forward(do, op, arrays, **options)[0]
+
+
+def pullback(
+    do: Callable[..., Any], op: Op, arrays: Sequence[Any], wanted: Sequence[bool], **options: Any
+) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """As ``evaluate``; and the function from a cotangent of the result to those of the arrays, None where not wanted.
+
+    No cotangent at all stands for one of ones.
+    """
+    result, (xp, cast, y, weights, how, static) = _forward(do, op, arrays, **options)
+    varies = any(wanted[1:])
+
+    def pull(g: Any) -> list[Any]:
+        g = xp.ones_like(result) if g is None else g
+        g = xp.astype(g, y.dtype, copy=False)
+        g_weights = None
+        if how != "none":
+            losses = (y, weights)
+            wants = (True, weights is not None and varies)
+            g, g_weights = REDUCTION.vjp(g, result, losses, wants, do, xp, mean=how == "mean")
+        found = op.vjp(g, y, cast, wanted, do, xp, **static)
+        if g_weights is not None:
+            assert op.weights is not None
+            more = op.weights.vjp(g_weights, weights, cast, (False, *wanted[1:]), do, xp, **static)
+            found = [a if b is None else a + b for a, b in zip(found, more, strict=True)]
+        return [
+            xp.astype(g, a.dtype, copy=False) if want else None
+            for g, a, want in zip(found, arrays, wanted, strict=True)
+        ]
+
+    return result, pull
+
+
+def _forward(
     do: Callable[..., Any],
     op: Op,
     arrays: Sequence[Any],
@@ -49,21 +85,22 @@ def evaluate(
     reduction: str = "none",
     weighted: bool = False,
     **static: Any,
-) -> Any:
-    """Cast, run the op, reduce, cast back: what every public function does once its arguments are checked.
+) -> tuple[Any, tuple[Any, ...]]:
+    """The result, and the steps on the way to it.
 
     The first array is cast to ``given``, if that is not None, and then to ``dtype``, which the op computes in; so are
     the arrays at the positions ``floats``: weights and soft targets, but neither indices nor masks. ``weighted`` says
     whether a mean has weights to divide by, or counts the losses.
     """
-    arrays = list(arrays)
+    cast = list(arrays)
     if given is not None:
-        arrays[0] = xp.astype(arrays[0], given, copy=False)
+        cast[0] = xp.astype(cast[0], given, copy=False)
     for i in (0, *floats):
-        if arrays[i] is not None:
-            arrays[i] = xp.astype(arrays[i], dtype, copy=False)
-    y = do(op, *arrays, **static)
+        if cast[i] is not None:
+            cast[i] = xp.astype(cast[i], dtype, copy=False)
+    result = y = do(op, *cast, **static)
+    weights = None
     if reduction != "none":
-        weights = do(op.weights, *arrays, **static) if weighted and reduction == "mean" else None
-        y = do(REDUCTION, y, weights, mean=reduction == "mean")
-    return xp.astype(y, out, copy=False)
+        weights = do(op.weights, *cast, **static) if weighted and reduction == "mean" else None
+        result = do(REDUCTION, y, weights, mean=reduction == "mean")
+    return xp.astype(result, out, copy=False), (xp, cast, y, weights, reduction, static)

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import SIGMOID, SOFTPLUS, tail
-from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, centred, visible
+from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, PER_TERM, SOFTMAX, centred, visible
 from axisoft._core.stable import below, classes, hide, others, pick, product, shifted, sum_to, total
 from axisoft._core.weights import (
     WEIGHTS,
+    admit,
     along_weights_vjp,
     as_floats,
     lay,
@@ -138,16 +139,17 @@ def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss
     x, targets, weight, sample_weight, where = arrays
     known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
     p = do(SOFTMAX, x, where, axis=(axis,))
+    spread = p * centred(t, p, (axis,), xp)
     whole = 1.0 if known.class_weight is None else known.class_weight
-    scale = (1.0 - label_smoothing) * whole
+    y = (1.0 - label_smoothing) * whole * spread
+    if z_loss:
+        lse = do(LOGSUMEXP, x, where, axis=(axis,), keepdims=True)
+        y = y + 2.0 * z_loss * whole * (lse * spread + p * total(product(p, t, xp), (axis,), xp))
+    y = admit(y, known, xp, p)
     if label_smoothing:
-        scale = scale + _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)[1]
-    if z_loss:
-        scale = scale + 2.0 * z_loss * whole * do(LOGSUMEXP, x, where, axis=(axis,), keepdims=True)
-    y = scale * p * centred(t, p, (axis,), xp)
-    if z_loss:
-        y = y + 2.0 * z_loss * whole * p * total(p * t, (axis,), xp)
-    return visible(times(known.factor, settle(y, known, xp)), where, xp)
+        _, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
+        y = y + settle(every * spread, known, xp)
+    return visible(times(known.factor, y), where, xp)
 
 
 def _logit_gradient_terms(g, arrays, do, xp, *, axis, label_smoothing, z_loss, **_):
@@ -190,8 +192,8 @@ def _logit_gradient_jvp(tangents, y, arrays, do, xp, *, axis, **static):
             smoothing = static["label_smoothing"]
             each, _ = _smoothing(x, None, where, axis=axis, label_smoothing=smoothing, xp=xp)
             each = each * t_weight
-            part = part + p * total(each, (axis,), xp) - each
-        parts.append(visible(settle(times(known.factor, part), known, xp), where, xp))
+            part = part + settle(p * total(each, (axis,), xp) - each, known, xp)
+        parts.append(visible(times(known.factor, admit(part, known, xp, p)), where, xp))
     if t_factor is not None:
         parts.append(per_sample(t_factor, x, axis, xp) * _unweighted_gradient(arrays, known, do, xp, axis, static))
     return sum(parts[1:], parts[0])
@@ -216,7 +218,7 @@ def _logit_gradient_vjp(g, y, arrays, wanted, do, xp, *, axis, **static):
 
 def _unweighted_gradient(arrays, known, do, xp, axis, static):
     x, targets, weight, _, where = arrays
-    return settle(do(LOGIT_GRADIENT, x, targets, weight, None, where, axis=axis, **static), known, xp)
+    return admit(do(LOGIT_GRADIENT, x, targets, weight, None, where, axis=axis, **static), known, xp)
 
 
 def _class_terms(t, arrays, do, xp, *, axis, label_smoothing, z_loss, **_):
@@ -234,14 +236,26 @@ def _class_terms(t, arrays, do, xp, *, axis, label_smoothing, z_loss, **_):
     return by_target, each * visible(h, where, xp)
 
 
-def _cross_entropy_gradient(arrays, do, xp, **static):
-    return do(LOGIT_GRADIENT, *arrays, **static)
+def _cross_entropy_gradient(arrays, known, do, xp, **static):
+    x, _, _, _, where = arrays
+    rows = do(LOGIT_GRADIENT, *arrays, **static)
+    dead = ~xp.isfinite(x)
+    for shown in (where, known.named):
+        dead = dead if shown is None else dead | ~shown
+    return rows, dead & (rows == 0)
 
 
 LOGITS = ("logits", "targets", "weight", "sample_weight", "where")
 LOGIT_GRADIENT = Op("logit_gradient", _logit_gradient, _logit_gradient_jvp, _logit_gradient_vjp, LOGITS)
 CROSS_ENTROPY = loss_op(
-    "cross_entropy", cross_entropy, _cross_entropy_gradient, _class_terms, LOGITS, (Promise(8, "gap"),), WEIGHTS
+    "cross_entropy",
+    cross_entropy,
+    _cross_entropy_gradient,
+    _class_terms,
+    LOGITS,
+    (Promise(8, "gap"),),
+    PER_TERM,
+    WEIGHTS,
 )
 
 
@@ -251,11 +265,11 @@ def nll_loss(log_probs, targets, weight, sample_weight, *, xp, axis, ignore_inde
     return xp.squeeze(times(known.factor, settle(y, known, xp)), axis=axis)
 
 
-def _nll_gradient(arrays, do, xp, *, axis, ignore_index):
-    log_probs, targets, weight, sample_weight = arrays
-    known = read_samples(log_probs, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+def _nll_gradient(arrays, known, do, xp, *, axis, **_):
+    log_probs, targets, *_ = arrays
     indicator = as_floats(log_probs, targets, known, axis, xp)
-    return times(known.factor, settle(times(known.class_weight, -indicator), known, xp))
+    rows = times(known.factor, admit(times(known.class_weight, -indicator), known, xp))
+    return rows, admit(indicator, known, xp) == 0
 
 
 def _nll_terms(t, arrays, do, xp, **_):
@@ -263,7 +277,14 @@ def _nll_terms(t, arrays, do, xp, **_):
 
 
 NLL_LOSS = loss_op(
-    "nll_loss", nll_loss, _nll_gradient, _nll_terms, ("log_probs",) + LOGITS[1:4], (Promise(4),), WEIGHTS
+    "nll_loss",
+    nll_loss,
+    _nll_gradient,
+    _nll_terms,
+    ("log_probs",) + LOGITS[1:4],
+    (Promise(4),),
+    (Promise(4),),
+    WEIGHTS,
 )
 
 
@@ -273,11 +294,11 @@ def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
     small = tail(x, xp=xp)
     # A cost that nothing asks for is selected away before it is multiplied by 0: it may be infinite.
     y = a * xp.where(a == 0, 0.0, xp.maximum(-x, 0.0) + small) + b * xp.where(b == 0, 0.0, xp.maximum(x, 0.0) + small)
-    return _weighted(y, sample_weight, xp)
+    return _weighted(sample_weight, y, xp)
 
 
-def _weighted(y, sample_weight, xp):
-    return y if sample_weight is None else sample_weight * xp.where(sample_weight == 0, 0.0, y)
+def _weighted(factor, y, xp):
+    return y if factor is None else product(factor, y, xp)
 
 
 def _binary_slopes(arrays, wanted, do, xp):
@@ -286,27 +307,36 @@ def _binary_slopes(arrays, wanted, do, xp):
     a, b = times(pos_weight, targets), 1.0 - targets
     slopes = [None] * 4
     if wanted[0]:
-        slopes[0] = _weighted(b * do(SIGMOID, x) - a * do(SIGMOID, -x), sample_weight, xp)
+        slopes[0] = _weighted(sample_weight, b * do(SIGMOID, x) - a * do(SIGMOID, -x), xp)
     if wanted[1]:
-        slopes[1] = _weighted(times(pos_weight, do(SOFTPLUS, -x)) - do(SOFTPLUS, x), sample_weight, xp)
+        slopes[1] = _weighted(sample_weight, _weighted(pos_weight, do(SOFTPLUS, -x), xp) - do(SOFTPLUS, x), xp)
     if wanted[2]:
-        slopes[2] = _weighted(targets * xp.where(targets == 0, 0.0, do(SOFTPLUS, -x)), sample_weight, xp)
+        slopes[2] = _weighted(sample_weight, product(targets, do(SOFTPLUS, -x), xp), xp)
     if wanted[3]:
         unit = do(BINARY_CROSS_ENTROPY, x, targets, pos_weight, None)
-        slopes[3] = xp.where(sample_weight == 0, 0.0, unit)
+        slopes[3] = xp.where((sample_weight == 0) & ~xp.isfinite(unit), 0.0, unit)
     return slopes
+
+
+def _dead(slope, arrays, xp):
+    """Where a slope is 0 because the logit is infinite, or is NaN and has no weight."""
+    return (slope == 0) & ~xp.isfinite(arrays[0])
 
 
 def _binary_jvp(tangents, y, arrays, do, xp):
     slopes = _binary_slopes(arrays, [t is not None for t in tangents], do, xp)
-    parts = [product(slope, t, xp) for slope, t in zip(slopes, tangents, strict=True) if t is not None]
+    parts = [
+        product(slope, t, xp, _dead(slope, arrays, xp))
+        for slope, t in zip(slopes, tangents, strict=True)
+        if t is not None
+    ]
     return sum(parts[1:], parts[0])
 
 
 def _binary_vjp(g, y, arrays, wanted, do, xp):
     slopes = _binary_slopes(arrays, wanted, do, xp)
     return tuple(
-        None if slope is None else sum_to(product(slope, g, xp), tuple(array.shape), xp)
+        None if slope is None else sum_to(product(slope, g, xp, _dead(slope, arrays, xp)), tuple(array.shape), xp)
         for slope, array in zip(slopes, arrays, strict=True)
     )
 
@@ -333,5 +363,6 @@ BINARY_CROSS_ENTROPY = Op(
     _binary_vjp,
     BINARY,
     (Promise(4),),
+    (Promise(8, None, ("terms",)),),
     BINARY_WEIGHTS,
 )

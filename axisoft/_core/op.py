@@ -15,6 +15,9 @@ class Promise:
 
     slack : ``None``, ``"distance"`` (of ``x_i`` from ``max x``) or ``"gap"`` (from the largest to the second largest).
     scale : the largest of these sets the spacing: ``"y"`` the result itself, ``"x"`` the largest input, ``"1"``.
+
+    A gradient is a sum of terms, each a cotangent times an entry of the Jacobian, whose signs may differ; its scale is
+    ``"terms"``, the sum of their sizes, and its slack ``"distances"``, those of the elements that a term is made of.
     """
 
     base: int
@@ -22,7 +25,14 @@ class Promise:
     scale: tuple[str, ...] = ("y",)
 
     def __str__(self) -> str:
-        slack = {None: f"{self.base}", "distance": f"{self.base} + |x - max x|", "gap": f"{self.base} + g"}[self.slack]
+        slack = {
+            None: f"{self.base}",
+            "distance": f"{self.base} + |x - max x|",
+            "distances": f"{self.base} + d",
+            "gap": f"{self.base} + g",
+        }[self.slack]
+        if self.scale == ("terms",):
+            return f"{slack} ulp of each term"
         names = [{"y": "|y|", "x": "|max x|", "1": "1"}[part] for part in self.scale]
         return f"{slack} ulp" if names == ["|y|"] else f"{slack} ulp of max({', '.join(names)})"
 
@@ -39,6 +49,7 @@ class Op:
     vjp(g, y, arrays, wanted, do, xp, **static) -> a cotangent per array, ``None`` where it is not wanted.
     inputs : the names of the arrays, in order. The first decides dtype and library.
     promises : the accuracy of the result, each of them kept; none for an op that only other ops use.
+    gradient_promises : that of the derivative along the first array.
     weights : for a loss, the op that gives each sample's weight in a mean; it takes the same arrays and options.
     """
 
@@ -48,13 +59,14 @@ class Op:
     vjp: Formula
     inputs: tuple[str, ...]
     promises: tuple[Promise, ...] = ()
+    gradient_promises: tuple[Promise, ...] = ()
     weights: Op | None = None
 
     def __repr__(self) -> str:
         return f"Op({self.name!r})"
 
 
-def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise) -> Op:
+def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise, gradient_promise: Promise) -> Op:
     """An op of one array whose derivative at each element is ``slope(x, do)``."""
 
     def jvp(tangents, y, arrays, do, xp):
@@ -63,4 +75,4 @@ def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise) -
     def vjp(g, y, arrays, wanted, do, xp):
         return (slope(*arrays, do) * g,)
 
-    return Op(name, formula, jvp, vjp, ("x",), (promise,))
+    return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,))

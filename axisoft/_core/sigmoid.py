@@ -27,6 +27,6 @@ def log_sigmoid(x, *, xp):
     return -softplus(-x, xp=xp)
 
 
-SIGMOID: Op = elementwise("sigmoid", sigmoid, lambda x, do: do(SIGMOID, x) * do(SIGMOID, -x), Promise(4))
-LOG_SIGMOID = elementwise("log_sigmoid", log_sigmoid, lambda x, do: do(SIGMOID, -x), Promise(4))
-SOFTPLUS = elementwise("softplus", softplus, lambda x, do: do(SIGMOID, x), Promise(4))
+SIGMOID: Op = elementwise("sigmoid", sigmoid, lambda x, do: do(SIGMOID, x) * do(SIGMOID, -x), Promise(4), Promise(8))
+LOG_SIGMOID = elementwise("log_sigmoid", log_sigmoid, lambda x, do: do(SIGMOID, -x), Promise(4), Promise(6))
+SOFTPLUS = elementwise("softplus", softplus, lambda x, do: do(SIGMOID, x), Promise(4), Promise(6))

@@ -103,7 +103,9 @@ def _logsumexp_vjp(g, y, arrays, wanted, do, xp, *, axis, keepdims=False):
 
 
 INPUTS = ("x", "where")
-LOG_SOFTMAX_PROMISES = (Promise(4, None, ("y", "1")), Promise(8, "gap"))
-SOFTMAX = Op("softmax", softmax, _softmax_jvp, _softmax_vjp, INPUTS, (Promise(8, "distance"),))
-LOG_SOFTMAX = Op("log_softmax", log_softmax, _log_softmax_jvp, _log_softmax_vjp, INPUTS, LOG_SOFTMAX_PROMISES)
-LOGSUMEXP = Op("logsumexp", logsumexp, _logsumexp_jvp, _logsumexp_vjp, INPUTS, (Promise(4, None, ("y", "x", "1")),))
+PER_TERM = (Promise(8, "distances", ("terms",)),)
+LOG_PROMISES = (Promise(4, None, ("y", "1")), Promise(8, "gap"))
+LSE_PROMISES = (Promise(4, None, ("y", "x", "1")),)
+SOFTMAX = Op("softmax", softmax, _softmax_jvp, _softmax_vjp, INPUTS, (Promise(8, "distance"),), PER_TERM)
+LOG_SOFTMAX = Op("log_softmax", log_softmax, _log_softmax_jvp, _log_softmax_vjp, INPUTS, LOG_PROMISES, PER_TERM)
+LOGSUMEXP = Op("logsumexp", logsumexp, _logsumexp_jvp, _logsumexp_vjp, INPUTS, LSE_PROMISES, PER_TERM)

@@ -41,9 +41,12 @@ def cut(x, axis, start, stop):
     return x[(slice(None),) * axis + (slice(start, stop), ...)]
 
 
-def product(coefficient, t, xp):
-    """``coefficient * t``, 0 where the coefficient is exactly 0 whatever t is: NaN behind a mask stays there."""
-    return coefficient * xp.where(coefficient == 0, 0.0, t)
+def product(coefficient, t, xp, dead=None):
+    """``coefficient * t``, 0 where ``dead`` whatever t is: NaN behind a mask stays there.
+
+    Dead is what has a coefficient of 0, unless told otherwise. The derivative along a dead coefficient is 0 too.
+    """
+    return coefficient * xp.where(coefficient == 0 if dead is None else dead, 0.0, t)
 
 
 def hide(x, where, xp):

@@ -5,7 +5,8 @@ A loss is linear in its targets t, its class weights w and its sample weights f:
     y = f * sum_c (t_c w_c by_target_c + w_c by_class_c),
 
 so one pair of rules serves every loss, and the weights' own sum, which divides a mean. Dropped samples (ignored, or of
-weight 0) are selected away in the value and in every coefficient of the derivatives: nothing in their rows counts.
+weight 0) are selected away in the value and in every coefficient of the derivatives: nothing in their rows counts. Only
+along a weight that is 0 has such a sample a derivative: the loss that the weight would let in, if that is finite.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ class Samples(NamedTuple):
     soft: Any  # t_c w_c; None for class indices
     class_weight: Any  # sum_c t_c w_c
     factor: Any  # sample_weight
-    kept: Any  # False for a dropped sample
+    named: Any  # False for an ignored sample
+    kept: Any  # False for a dropped sample: ignored, or of weight 0
     bad: Any  # True for a class that does not exist
 
 
 def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp):
     count = x.shape[axis]
     if xp.isdtype(targets.dtype, "real floating"):
-        index = bad = None
+        index = bad = named = None
         soft = times(lay(weight, x, axis, xp), targets)
         class_weight = total(soft, (axis,), xp)
         kept = class_weight != 0
@@ -39,8 +41,8 @@ def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp):
         soft = None
         index = xp.expand_dims(targets, axis=axis)
         bad = (index < 0) | (index >= count)
-        kept = None if ignore_index is None else index != ignore_index
-        index, bad = xp.where(bad, 0, index), bad if kept is None else bad & kept
+        named = kept = None if ignore_index is None else index != ignore_index
+        index, bad = xp.where(bad, 0, index), bad if named is None else bad & named
         class_weight = None
         if weight is not None:
             class_weight = pick(lay(weight, x, axis, xp), index, axis, xp)
@@ -48,7 +50,7 @@ def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp):
     factor = per_sample(sample_weight, x, axis, xp)
     if factor is not None:
         kept = both(kept, factor != 0)
-    return Samples(index, soft, class_weight, factor, kept, bad)
+    return Samples(index, soft, class_weight, factor, named, kept, bad)
 
 
 def both(a, b):
@@ -80,14 +82,33 @@ def settle(y, samples, xp):
     return y if samples.bad is None else xp.where(samples.bad, math.nan, y)
 
 
+def admit(y, samples, xp, known_by=None):
+    """As ``settle``, for what a weight multiplies in a derivative: at a weight of 0 what is finite stays.
+
+    Where y depends on a tangent, of which nothing may be asked, ``known_by`` tells what is finite.
+    """
+    if samples.kept is not None:
+        y = xp.where(samples.kept | xp.isfinite(y if known_by is None else known_by), y, 0.0)
+    if samples.named is not None:
+        y = xp.where(samples.named, y, 0.0)
+    return y if samples.bad is None else xp.where(samples.bad, math.nan, y)
+
+
 def as_floats(x, targets, known, axis, xp):
     """Targets as numbers per class. Only the derivatives along the weights, which few ask for, build them."""
     return xp.astype(classes(x, axis, xp) == known.index, x.dtype) if known.soft is None else targets
 
 
-def _per_weight(t, by_target, by_class):
-    """What multiplies w_c: ``t_c by_target_c + by_class_c``."""
-    return t * by_target if by_class is None else t * by_target + by_class
+def _per_weight(t, terms, known, xp):
+    """What multiplies w_c: ``t_c by_target_c + by_class_c``. The smoothing of a dropped sample is dropped with it."""
+    by_target, by_class = terms
+    y = admit(t * by_target, known, xp)
+    return y if by_class is None else y + settle(by_class, known, xp)
+
+
+def _per_target(w, terms, known, xp):
+    """What multiplies t_c: ``w_c by_target_c``."""
+    return admit(times(w, terms[0]), known, xp)
 
 
 def along_weights_vjp(g, terms, t, x, weight, wanted, known, axis, xp):
@@ -95,29 +116,28 @@ def along_weights_vjp(g, terms, t, x, weight, wanted, known, axis, xp):
 
     g may be ``None`` for one. What multiplies it is settled first: nothing of a dropped row reaches a product.
     """
-    by_target, by_class = terms
     w = lay(weight, x, axis, xp)
     g_targets = g_weight = None
     if wanted[1]:
-        g_targets = times(g, settle(times(w, by_target), known, xp))
+        g_targets = times(g, _per_target(w, terms, known, xp))
     if wanted[2]:
-        along_weight = _per_weight(t, by_target, by_class)
-        along_weight = times(g, settle(along_weight, known, xp))
+        along_weight = times(g, _per_weight(t, terms, known, xp))
         g_weight = xp.reshape(sum_to(along_weight, tuple(w.shape), xp), weight.shape)
     return g_targets, g_weight
 
 
-def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
+def loss_op(name, formula, gradient, terms, inputs, promises=(), gradient_promises=(), weights=None):
     """An op of (x, targets, weight, sample_weight, ...) whose rules follow from what is particular to it.
 
-    gradient(arrays, do, xp, **static) : the derivative of each sample's loss along its row; as large as x.
+    gradient(arrays, known, do, xp, **static) : the derivative of each sample's loss along its row, as large as x, and
+        where it is 0 because nothing there counts, and not because of a weight that is 0.
     terms(t, arrays, do, xp, **static) : ``by_target`` and ``by_class`` of the module's formula; None for none.
     """
 
     def unweighted(arrays, known, do, xp, axis, static):
         x, targets, weight, _, *others = arrays
         y = do(op, x, targets, weight, None, *others, axis=axis, **static)
-        return settle(xp.expand_dims(y, axis=axis), known, xp)
+        return admit(xp.expand_dims(y, axis=axis), known, xp)
 
     def jvp(tangents, y, arrays, do, xp, *, axis, **static):
         x, targets, weight, sample_weight, *_ = arrays
@@ -125,17 +145,16 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
         known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
         parts = []
         if t_x is not None and gradient is not None:
-            rows = gradient(arrays, do, xp, axis=axis, **static)
-            parts.append(total(product(rows, t_x, xp), (axis,), xp))
+            rows, dead = gradient(arrays, known, do, xp, axis=axis, **static)
+            parts.append(total(product(rows, t_x, xp, dead), (axis,), xp))
         if t_targets is not None or t_weight is not None:
             t = as_floats(x, targets, known, axis, xp)
-            by_target, by_class = terms(t, arrays, do, xp, axis=axis, **static)
+            pair = terms(t, arrays, do, xp, axis=axis, **static)
             row = None
             if t_weight is not None:
-                along_weight = _per_weight(t, by_target, by_class)
-                row = settle(along_weight, known, xp) * lay(t_weight, x, axis, xp)
+                row = _per_weight(t, pair, known, xp) * lay(t_weight, x, axis, xp)
             if t_targets is not None:
-                along_targets = settle(times(lay(weight, x, axis, xp), by_target), known, xp) * t_targets
+                along_targets = _per_target(lay(weight, x, axis, xp), pair, known, xp) * t_targets
                 row = along_targets if row is None else row + along_targets
             parts.append(times(known.factor, total(row, (axis,), xp)))
         if t_factor is not None:
@@ -150,8 +169,10 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
         g = xp.expand_dims(g, axis=axis)
         out: list[Any] = [None] * len(arrays)
         if wanted[0]:
-            rows = None if gradient is None else gradient(arrays, do, xp, axis=axis, **static)
-            out[0] = xp.zeros_like(x) if rows is None else product(rows, g, xp)
+            out[0] = xp.zeros_like(x)
+            if gradient is not None:
+                rows, dead = gradient(arrays, known, do, xp, axis=axis, **static)
+                out[0] = product(rows, g, xp, dead)
         if wanted[1] or wanted[2]:
             t = as_floats(x, targets, known, axis, xp)
             pair = terms(t, arrays, do, xp, axis=axis, **static)
@@ -161,7 +182,7 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), weights=None):
             out[3] = sum_to(whole, tuple(sample_weight.shape), xp)
         return tuple(out)
 
-    op = Op(name, formula, jvp, vjp, inputs, promises, weights)
+    op = Op(name, formula, jvp, vjp, inputs, promises, gradient_promises, weights)
     return op
 
 

@@ -1,0 +1,112 @@
+"""Gradients on every backend, of libraries that have none of their own too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+from axisoft import _check
+from axisoft._run import Call, plan, pullback
+from axisoft._typing import Array, ArrayT
+
+P = ParamSpec("P")
+
+
+def vjp(
+    fun: Callable[..., Any], x: ArrayT, /, *args: Array, **kwargs: Any
+) -> tuple[ArrayT, Callable[[Array], tuple[ArrayT | None, ...]]]:
+    """The value of one of axisoft's functions, and its vector-Jacobian product.
+
+    Parameters
+    ----------
+    fun : a function of axisoft that takes arrays, such as ``axisoft.softmax``: itself, and nothing wrapped around it.
+    x, args : its positional arrays, of any library.
+    kwargs : its keyword arguments. Arrays among them (weights, masks) are held fixed.
+
+    Returns
+    -------
+    out : array, ``fun(x, *args, **kwargs)``.
+    pullback : function from a cotangent, an array in the shape of out, to a tuple with one cotangent per positional
+        array: the sum over the elements of out of cotangent times derivative, with the array's shape and dtype; None
+        for an integer or boolean array. It may be called any number of times.
+
+    Raises
+    ------
+    TypeError : fun is none of axisoft's functions, or what fun or the cotangent is given is not an array.
+    ValueError : the cotangent does not have the shape of out, or is on another device.
+    Other errors are those of fun.
+
+    Notes
+    -----
+    The derivatives are the same rules on every backend, accurate as docs/numerics.md has it; that of a dominant class
+    is minus the sum of the others. Exactly 0 for what a mask hides and for samples that are dropped, whatever they
+    hold. PyTorch and JAX differentiate by themselves here, so their own transformations go through the pullback too:
+    ``backward()``, ``jax.grad``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from axisoft import softmax, vjp
+    >>> y, pullback = vjp(softmax, np.asarray([0.0, 0.0, -np.inf]))
+    >>> pullback(np.asarray([1.0, 0.0, 5.0]))
+    (array([ 0.25, -0.25,  0.  ]),)
+    """
+    call = _plan("vjp", fun, (x, *args), kwargs)
+    count = 1 + len(args)
+    floating = [_check.kind_of(call.xp, a.dtype) == "floating" for a in call.arrays[:count]]
+    out, pull = pullback(call, floating + [False] * (len(call.arrays) - count))
+
+    def pullback_of(cotangent: Array) -> tuple[Any, ...]:
+        g = _check.cotangent("vjp", cotangent, out, fun.__name__)
+        return tuple(pull(g)[:count])
+
+    return out, pullback_of
+
+
+def value_and_grad(fun: Callable[P, ArrayT]) -> Callable[P, tuple[ArrayT, ArrayT]]:
+    """A function of the same arguments that gives the value of fun and its gradient along the first array.
+
+    Parameters
+    ----------
+    fun : a function of axisoft that takes arrays, such as ``axisoft.cross_entropy``: itself, and nothing wrapped
+        around it.
+
+    Returns
+    -------
+    function : from the arguments of fun to ``(value, gradient)``; the value has no axes, the gradient has the shape and
+        dtype of the first array.
+
+    Raises
+    ------
+    TypeError : fun is none of axisoft's functions; or, once it is called, the first array is not floating.
+    ValueError : once it is called, the value has axes.
+    Other errors are those of fun.
+
+    Notes
+    -----
+    ``vjp`` with a cotangent of 1; what is said there holds here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from axisoft import cross_entropy, value_and_grad
+    >>> value, gradient = value_and_grad(cross_entropy)(np.asarray([[0.0, -40.0]]), np.asarray([0]))
+    >>> gradient  # one minus the probability of the class, without the cancellation
+    array([[-4.24835426e-18,  4.24835426e-18]])
+    """
+    _check.own_function("value_and_grad", fun)
+
+    def call_with_gradient(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
+        call = _plan("value_and_grad", fun, args, kwargs)
+        _check.differentiable("value_and_grad", call.op.inputs[0], call.arrays[0], call.xp)
+        out, pull = pullback(call, [True] + [False] * (len(call.arrays) - 1))
+        _check.no_axes("value_and_grad", out, fun.__name__)
+        return out, pull(None)[0]
+
+    return call_with_gradient
+
+
+def _plan(function: str, fun: Any, args: Any, kwargs: Any) -> Call:
+    _check.own_function(function, fun)
+    call: Call = _check.planned(function, fun, plan(fun, args, kwargs))
+    return call
