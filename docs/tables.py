@@ -26,17 +26,19 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def backends() -> str:
-    head = ("backend", "runs on", "dtypes", "gradients by its own", "good to know")
+    head = ("backend", "runs on", "dtypes", "gradients", "good to know")
+    own = {b.name: "" if b.gradients == "-" else f"{b.gradients}, " for b in BACKENDS}
     rows = (
-        (f"`{b.name}`", ", ".join(b.devices), ", ".join(b.dtypes), b.gradients.replace("-", "no"), b.note)
+        (f"`{b.name}`", ", ".join(b.devices), ", ".join(b.dtypes), f"{own[b.name]}`axisoft.vjp`", b.note)
         for b in BACKENDS
     )
     return table(head, rows)
 
 
 def promises() -> str:
-    rows = ((f"`{name}`", ", and ".join(str(promise) for promise in op.promises)) for name, op in OPS.items())
-    return table(("function", "largest error"), rows)
+    said = lambda promises: ", and ".join(str(promise) for promise in promises)
+    rows = ((f"`{name}`", said(op.promises), said(op.gradient_promises)) for name, op in OPS.items())
+    return table(("function", "largest error", "of its gradient"), rows)
 
 
 def said(value: object) -> str:

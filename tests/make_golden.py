@@ -270,8 +270,8 @@ def binary(values, arrays, options):
 # Derivatives ----------------------------------------------------------------------------------------------------------
 #
 # They are central differences of the definitions above: with a step of 1e-100 and 700 digits, some 200 of these are
-# right, for the smallest numbers of every dtype too. What is promised of a derivative is said of its terms, the products
-# of a cotangent and one entry of the Jacobian, since their sum may cancel. A term has a size, and a distance: how far
+# right, for the smallest numbers of every dtype too. What is promised of a derivative is said of its terms, since their
+# sum may cancel: the products of a cotangent and one entry of the Jacobian. A term has a size, and a distance: how far
 # the exponents in it lie below the largest, by whose roundings its relative error grows.
 
 STEP = mpf(10) ** -100

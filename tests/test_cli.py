@@ -12,6 +12,7 @@ import pytest
 import axisoft
 from axisoft import testing
 from axisoft.__main__ import main
+from axisoft._core import OPS
 
 
 def test_show(capsys):
@@ -28,9 +29,11 @@ def test_check(capsys, target):
     assert main(["check", "--backend", target.name]) == 0
     text = capsys.readouterr().out
     assert f"{target.name} {target.version} on {target.device_name}" in text
-    for name in axisoft.__all__:
-        assert name in text or name == "softmax2d" or name.endswith("_num_threads")
+    for name in OPS:
+        assert f"\n  {name} " in text
+    assert text.count("\n    its gradient ") == len(OPS)
     assert "8 + |x - max x| ulp" in text
+    assert "8 + d ulp of each term" in text
     assert text.rstrip().endswith("every promise is kept.")
 
 
@@ -41,7 +44,11 @@ def test_json(capsys):
     (backend,) = out["backends"]
     assert backend["name"] == "numpy"
     assert backend["version"] == np.__version__
-    assert sum(row["cases"] for row in backend["functions"]) > 500
+    assert [(row["function"], row["of"]) for row in backend["functions"]] == [
+        (name, of) for name in OPS for of in ("value", "gradient")
+    ]
+    for of, least in (("value", 500), ("gradient", 250)):
+        assert sum(row["cases"] for row in backend["functions"] if row["of"] == of) > least
     assert main(["--json", "show"]) == 0
     assert json.loads(capsys.readouterr().out)["slides"][1]["class_map"] == [
         ["Cat", "Background"],

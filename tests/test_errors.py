@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -372,6 +374,69 @@ TABLE = {
         "softmax2d: x with shape (2, 5) has no channel axis before height and width; "
         "give shape (C, H, W) or (N, C, H, W), or use softmax with axis=.",
     ),
+    "vjp of what is not ours": (
+        lambda: ax.vjp(np.exp, X),
+        TypeError,
+        "vjp: fun is exp, not a function of arrays from axisoft; "
+        "pass the function itself, such as axisoft.softmax, and its options as keyword arguments.",
+    ),
+    "vjp of a wrapped function": (
+        lambda: ax.vjp(functools.partial(ax.softmax, axis=0), X),
+        TypeError,
+        "vjp: fun is a partial, not a function of arrays from axisoft; "
+        "pass the function itself, such as axisoft.softmax, and its options as keyword arguments.",
+    ),
+    "value_and_grad of a lambda": (
+        lambda: ax.value_and_grad(lambda x: x),
+        TypeError,
+        "value_and_grad: fun is <lambda>, not a function of arrays from axisoft; "
+        "pass the function itself, such as axisoft.softmax, and its options as keyword arguments.",
+    ),
+    "vjp of a setting": (
+        lambda: ax.vjp(ax.set_num_threads, 2),
+        TypeError,
+        "vjp: fun is set_num_threads, not a function of arrays from axisoft; "
+        "pass the function itself, such as axisoft.softmax, and its options as keyword arguments.",
+    ),
+    "an argument of vjp's function": (
+        lambda: ax.vjp(ax.softmax, X, axis=7),
+        ValueError,
+        "softmax: axis 7 is out of bounds for x with shape (2, 5); use an axis in [-2, 2).",
+    ),
+    "a cotangent of another shape": (
+        lambda: ax.vjp(ax.softmax, X)[1](np.ones(5)),
+        ValueError,
+        "vjp: cotangent with shape (5,) does not fit the result of softmax with shape (2, 5); "
+        "give it the shape of the result.",
+    ),
+    "a cotangent that is a number": (
+        lambda: ax.vjp(ax.cross_entropy, X, T)[1](1.0),
+        TypeError,
+        "vjp: cotangent is a float, not an array; convert it first, for example with numpy.asarray(cotangent).",
+    ),
+    "no cotangent": (
+        lambda: ax.vjp(ax.cross_entropy, X, T)[1](None),
+        TypeError,
+        "vjp: cotangent is None, not an array; convert it first, for example with numpy.asarray(cotangent).",
+    ),
+    "a complex cotangent": (
+        lambda: ax.vjp(ax.softmax, X)[1](X * 1j),
+        TypeError,
+        "vjp: cotangent has dtype complex128, and complex numbers have no order; "
+        "pass its real part, its imaginary part or abs(cotangent).",
+    ),
+    "the gradient of many values": (
+        lambda: ax.value_and_grad(ax.cross_entropy)(X, T, reduction="none"),
+        ValueError,
+        "value_and_grad: the value of cross_entropy has shape (2,), and only one without axes has a gradient; "
+        "reduce it, or use axisoft.vjp.",
+    ),
+    "the gradient of integers": (
+        lambda: ax.value_and_grad(ax.cross_entropy)(np.zeros((2, 5), dtype=int), T),
+        TypeError,
+        "value_and_grad: logits has dtype int64, and only floating arrays have a gradient; "
+        "convert it to a floating dtype.",
+    ),
 }
 
 
@@ -490,6 +555,18 @@ def test_two_devices_of_the_standard(target):
         ValueError, match=r"logits is on device .*CPU_DEVICE.* and weight on device .*device1.*; move one"
     ):
         ax.cross_entropy(x, xp.asarray([0, 4]), weight=other)
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name not in ("numpy", "jax"))
+def test_a_cotangent_of_another_library(target):
+    _, pullback = ax.vjp(ax.softmax, target.array(X, "float32"))
+    with pytest.raises(TypeError) as caught:
+        pullback(X)
+    name = target.backend.name
+    assert str(caught.value) == (
+        f"vjp: result is {'an' if name[0] == 'a' else 'a'} {name} array and cotangent a numpy array; "
+        "convert one of them, so that both come from the same library."
+    )
 
 
 def test_what_is_no_error(target):

@@ -23,12 +23,49 @@ def test_golden(target, case):
     assert verdict.ok, verdict.wrong
 
 
+def by_torch_backward(fun, x, *args, **options):
+    x.requires_grad_()
+    y = fun(x, *args, **options)
+
+    def pullback(g):
+        y.backward(g)
+        return (x.grad,)
+
+    return y, pullback
+
+
+def by_jax_under_jit(fun, x, *args, **options):
+    import jax
+
+    given = {name: value for name, value in options.items() if hasattr(value, "shape")}
+    fixed = {name: value for name, value in options.items() if name not in given}
+    call = jax.jit(lambda x, args, given: fun(x, *args, **given, **fixed))
+    y = call(x, args, given)
+    return y, jax.jit(lambda g: jax.vjp(lambda x: call(x, args, given), x)[1](g))
+
+
+OWN = {"torch": by_torch_backward, "jax": by_jax_under_jit}
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name in OWN)
+def test_golden_gradients_by_the_librarys_own(target):
+    """The same rules by another way than ``axisoft.vjp``: ``backward()``, and ``jax.vjp`` under ``jit``."""
+    cases = [c for c in testing.cases(dtypes=("float32",)) if c.cotangent is not None and c.cotangent.size < 100]
+    assert len(cases) > 100
+    for case in cases[:: 1 if target.backend.name == "torch" else 4]:  # JAX compiles each of them twice
+        verdict = case.judge(case.run(target, OWN[target.backend.name]))
+        assert verdict.ok, verdict.wrong
+
+
 def test_there_are_well_over_500_cases_and_every_function_has_every_dtype():
     every = list(testing.cases())
     assert len(every) > 1000
     for name in OPS:
         dtypes = {case.dtype for case in every if case.function == name}
         assert {"float16", "bfloat16", "float32", "float64"} <= dtypes, name
+        gradients = [case for case in every if case.function == name and case.cotangent is not None]
+        assert {"float32", "float64"} == {case.dtype for case in gradients}, name
+        assert len(gradients) >= 8, name
 
 
 @pytest.mark.parametrize("table", testing.slides()["tables"], ids=lambda table: table["title"])
@@ -59,7 +96,8 @@ def test_softmax_over_height_and_width_is_softmax_of_the_flattened_plane(target)
 
 
 def case_named(function, name, dtype):
-    (case,) = [c for c in testing.cases(function) if c.name == name and c.dtype == dtype]
+    """By its name; "gradient, ..." for the gradient of that case."""
+    (case,) = [c for c in testing.cases(function) if c.id == f"{function}-{name}-{dtype}"]
     return case
 
 
@@ -90,6 +128,12 @@ def test_ulp_distance_counts_the_low_part():
         ("cross_entropy", "plain, mean", lambda y: y * (1 + 1e-5)),
         ("softplus", "special", lambda y: np.where(np.isinf(y), np.float32(3e38), y)),
         ("softmax", "100000 with one far above", lambda y: y * (1 + 1e-5)),
+        ("sigmoid", "gradient, wide", lambda y: y * (1 + 1e-6)),
+        ("softmax", "gradient, dominant by 40.0", lambda y: np.where(np.abs(y) < 1e-6, 0, y)),
+        ("softmax", "gradient, some -inf", lambda y: np.where(y == 0, np.float32(1e-30), y)),
+        ("cross_entropy", "gradient, confident by 20.0", lambda y: np.where(y < 0, 0, y)),
+        ("cross_entropy", "gradient, plain, mean", lambda y: y * (1 + 3e-6)),
+        ("logsumexp", "gradient, 100000 with one far above", lambda y: y + np.float32(1e-12)),
     ],
 )
 def test_the_judge_turns_spoiled_results_away(function, name, spoil):
@@ -122,6 +166,8 @@ def test_conformance_of_any_namespace(target):
     report = testing.conformance(target.xp, ("sigmoid",), device=target.device)
     assert report.ok
     assert report.rows[0].cases > 20
+    assert [row.of for row in report.rows] == ["value", "gradient"]
+    assert report.rows[1].cases >= 8
     unknown = types.SimpleNamespace(**{n: getattr(target.xp, n) for n in dir(target.xp) if not n.startswith("__")})
     report = testing.conformance(unknown, ("softplus",), device=target.device)
     assert report.ok
@@ -142,8 +188,9 @@ def test_conformance_reports_what_raises(monkeypatch):
     assert not report.ok
     assert "ZeroDivisionError: on purpose" in report.rows[0].failures[0]
     assert "FAILED" in str(report.rows[0])
-    assert not report.rows[1].failures
-    assert "ok" in str(report.rows[1])
+    assert not report.rows[2].failures
+    assert "ok" in str(report.rows[2])
+    assert report.rows[2].function == "softplus"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ class Backend:
     executor : imports the file here that runs ops on it; None where the formulas run as they are.
     dtypes : the floating dtypes it has, of those that axisoft's golden values come in.
     devices : the devices worth naming to it; the first is where its arrays live unless told otherwise.
-    gradients : how its users differentiate.
+    gradients : how its users differentiate by the library itself; "-" where only axisoft's own functions can.
     note : what a user should know before they choose it.
     """
 

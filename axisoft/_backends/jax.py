@@ -20,8 +20,8 @@ def _differentiable(op, options):
     def call(*arrays):
         return op.formula(*arrays, xp=jnp, **options)
 
-    # A checkpoint: what a gradient keeps is then the rule's arguments, not what the rule makes of them on its way, which
-    # is eight arrays for softmax. Its barrier against common subexpressions would only get in the way of fusion.
+    # A checkpoint: what a gradient keeps is then the rule's arguments, not what the rule makes of them on its way (for
+    # softmax, eight arrays). Its barrier against common subexpressions would only get in the way of fusion.
     @partial(jax.checkpoint, prevent_cse=False)
     def along(tangents, y, primals):
         return op.jvp(tangents, y, primals, do, jnp, **options)

@@ -101,7 +101,7 @@ def _traced(op, arrays, options):
     """An op for torch.compile, which looks into the rules: what it differentiates twice, it differentiates wrongly."""
     if _is_repeated() or forward_ad._current_level >= 0:
         raise NotImplementedError(
-            f"{op.name}: torch.compile is tracing a derivative in forward mode, or one that may be differentiated again, "
+            f"{op.name}: torch.compile is tracing a derivative that is in forward mode or may be differentiated again, "
             "which would come out wrong; differentiate outside of what is compiled, or under torch.no_grad()."
         )
     # Traced without a gradient, a Function with setup_context is handed the wrong arguments (PyTorch 2.13).

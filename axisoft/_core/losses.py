@@ -298,7 +298,8 @@ def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
 
 
 def _weighted(factor, y, xp):
-    return y if factor is None else product(factor, y, xp)
+    """``factor * y``, 0 at a factor of 0 even of what is not finite. The derivative along it is y, where that is."""
+    return y if factor is None else product(factor, y, xp, (factor == 0) & ~xp.isfinite(y))
 
 
 def _binary_slopes(arrays, wanted, do, xp):
@@ -311,7 +312,7 @@ def _binary_slopes(arrays, wanted, do, xp):
     if wanted[1]:
         slopes[1] = _weighted(sample_weight, _weighted(pos_weight, do(SOFTPLUS, -x), xp) - do(SOFTPLUS, x), xp)
     if wanted[2]:
-        slopes[2] = _weighted(sample_weight, product(targets, do(SOFTPLUS, -x), xp), xp)
+        slopes[2] = _weighted(sample_weight, _weighted(targets, do(SOFTPLUS, -x), xp), xp)
     if wanted[3]:
         unit = do(BINARY_CROSS_ENTROPY, x, targets, pos_weight, None)
         slopes[3] = xp.where((sample_weight == 0) & ~xp.isfinite(unit), 0.0, unit)
