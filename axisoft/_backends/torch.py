@@ -89,7 +89,7 @@ def _is_repeated():
 
     With gradients on outside of ``torch.func.grad``, what it gives may be differentiated again.
     """
-    stack = torch._C._functorch.get_interpreter_stack() or ()
+    stack = list(torch._C._functorch.get_interpreter_stack() or [])
     keys = [level.key() for level in stack]
     kind = torch._C._functorch.TransformType
     if kind.Grad not in keys:
