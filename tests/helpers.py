@@ -1,8 +1,60 @@
-"""What several test files need: gradients in any framework, and one way to compare."""
+"""What several test files need: calls of every function with every option, gradients in any framework."""
 
 from __future__ import annotations
 
 import numpy as np
+
+import axisoft as ax
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(3, 4)) * 2
+LABELS = np.asarray([0, 3, 1])
+SOFT = RNG.dirichlet(np.ones(4), size=3)
+WEIGHT = np.asarray([0.5, 1.0, 2.0, 3.0])
+FACTOR = np.asarray([1.0, 0.25, 2.0])
+MASK = np.asarray([[True, False, True, True], [True, True, True, True], [False, True, True, False]])
+WEIGHTED = {"weight": WEIGHT, "sample_weight": FACTOR}
+BOTH = {"label_smoothing": 0.2, "z_loss": 0.3}
+
+# name: function, positional arrays, options. Every function is here, and what its options do to it.
+CASES = {
+    "sigmoid": (ax.sigmoid, (X,), {}),
+    "log_sigmoid": (ax.log_sigmoid, (X,), {}),
+    "softplus": (ax.softplus, (X,), {}),
+    "softmax": (ax.softmax, (X,), {}),
+    "softmax over two axes, masked": (ax.softmax, (X,), {"axis": (0, 1), "where": MASK}),
+    "softmax2d": (ax.softmax2d, (X.reshape(3, 2, 2),), {}),
+    "log_softmax": (ax.log_softmax, (X,), {"axis": 0}),
+    "logsumexp": (ax.logsumexp, (X,), {}),
+    "logsumexp, masked and kept": (ax.logsumexp, (X,), {"axis": 1, "where": MASK, "keepdims": True}),
+    "nll_loss": (ax.nll_loss, (X, LABELS), {**WEIGHTED, "ignore_index": 3}),
+    "nll_loss, none": (ax.nll_loss, (X, LABELS), {**WEIGHTED, "reduction": "none"}),
+    "cross_entropy, first axis": (ax.cross_entropy, (X.T, LABELS), {"axis": 0, **BOTH}),
+    "binary": (
+        ax.binary_cross_entropy_with_logits,
+        (X, SOFT),
+        {"pos_weight": WEIGHT, "sample_weight": FACTOR[:, None]},
+    ),
+    "binary, none": (ax.binary_cross_entropy_with_logits, (X, SOFT), {"pos_weight": WEIGHT, "reduction": "none"}),
+    "binary of integer labels": (ax.binary_cross_entropy_with_logits, (X, (SOFT > 0.2).astype(int)), {}),
+}
+for _how in ("none", "sum", "mean"):
+    for _name, _options in {"plain": {}, "smoothing": {"label_smoothing": 0.2}, "z-loss": {"z_loss": 0.3}}.items():
+        _options = {**_options, "reduction": _how}
+        CASES[f"indices, {_name}, {_how}"] = (
+            ax.cross_entropy,
+            (X, LABELS),
+            {**WEIGHTED, "ignore_index": 3, **_options},
+        )
+        CASES[f"mask, {_name}, {_how}"] = (ax.cross_entropy, (X, LABELS), {"where": MASK, **_options})
+        CASES[f"probabilities, {_name}, {_how}"] = (ax.cross_entropy, (X, SOFT), {**WEIGHTED, **_options})
+
+
+def made(target, value, dtype="float64"):
+    """A NumPy array as one of the backend, floats in the given dtype; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return target.array(value, {"i": "int", "u": "int", "b": "bool"}.get(value.dtype.kind, dtype))
 
 
 def differentiates(backend):

@@ -106,6 +106,9 @@ def log_sigmoid(x):
     return y if isinstance(y, float) and math.isnan(y) else -y
 
 
+ELEMENTWISE = {"sigmoid": sigmoid, "log_sigmoid": log_sigmoid, "softplus": softplus}
+
+
 def logsumexp(row):
     """``row``: the visible numbers of a slice, with how often each occurs."""
     if any(math.isnan(v) for v, _ in row):
@@ -195,8 +198,8 @@ def reduced(losses, weights, how):
 def reference(function, arrays, options):
     """The flat results of a case."""
     values = {name: a["values"] for name, a in arrays.items()}
-    if function in ("sigmoid", "log_sigmoid", "softplus"):
-        return [globals()[function](v) for v in values["x"]]
+    if function in ELEMENTWISE:
+        return [ELEMENTWISE[function](v) for v in values["x"]]
     if function in ("softmax", "log_softmax", "logsumexp"):
         return over_axes(function, arrays["x"], values.get("where"), options)
     if function == "binary_cross_entropy_with_logits":
@@ -299,7 +302,7 @@ def terms(function, arrays, options, cotangent, found):
     """For each element of the first array, sizes and distances of the terms of its derivative."""
     values = {name: a["values"] for name, a in arrays.items()}
     first = next(iter(arrays))
-    if function in ("sigmoid", "log_sigmoid", "softplus", "nll_loss"):  # one term
+    if function in ELEMENTWISE or function == "nll_loss":  # one term
         return [[(abs(d), 0)] for d in found]
     if function in ("softmax", "log_softmax", "logsumexp"):
         return terms_over_axes(function, arrays["x"], values.get("where"), options, cotangent)
@@ -393,9 +396,7 @@ def tolerance(terms):
 
 # The cases whose gradients are golden values too, in the dtypes that gradients are usually taken in.
 WITH_GRADIENT = {
-    "sigmoid": ("near zero", "whole range", "wide", "twenty"),
-    "log_sigmoid": ("near zero", "whole range", "wide", "twenty"),
-    "softplus": ("near zero", "whole range", "wide", "twenty"),
+    **dict.fromkeys(ELEMENTWISE, ("near zero", "whole range", "wide", "twenty")),
     "softmax": (
         "slides over 0", "slides over (0, 2)", "slides, softmax2d", "spread 0.1", "spread 1.0", "spread 20.0",
         "spread 200.0", "offset up", "offset down", "dominant by 5.0", "dominant by 20.0", "dominant by 40.0",
@@ -558,7 +559,7 @@ LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4
 
 
 def make_elementwise(m):
-    for function, dtype in itertools.product(("sigmoid", "log_sigmoid", "softplus"), FLOATS):
+    for function, dtype in itertools.product(ELEMENTWISE, FLOATS):
         edge = float(-mp.log(TINY[dtype]))
         m.add(function, "slides", {"x": (SLIDES["segmentation"], (4, 2, 2))}, dtype)
         m.add(function, "wafer", {"x": (SLIDES["wafer"], (4, 2, 2))}, dtype)

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from test_autodiff import BOTH, CASES, FACTOR, LABELS, MASK, SOFT, WEIGHT, X, made
+from helpers import BOTH, CASES, FACTOR, LABELS, MASK, SOFT, WEIGHT, X, made
 
 import axisoft as ax
 
