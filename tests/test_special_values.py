@@ -393,6 +393,23 @@ def test_nan_in_a_tangent_or_cotangent_of_what_is_hidden_stays_there(target):
         assert same(forward_gradient(target, fun, x, bad), forward_gradient(target, fun, x, good))
     for fun in (lambda x: axisoft.softmax(x, where=where), lambda x: axisoft.log_softmax(x, where=where)):
         assert same(gradient(target, fun, x, cotangent=bad), gradient(target, fun, x, cotangent=good))
+    below, label = target.array([[1.0, -INF, 3.0]], "float64"), target.array([[1.0, 0.0, 1.0]], "float64")
+    for fun in (
+        axisoft.softmax,
+        lambda x: axisoft.logsumexp(x, axis=-1),
+        lambda x: axisoft.cross_entropy(x, t),
+        lambda x: axisoft.nll_loss(x, t),
+        lambda x: axisoft.binary_cross_entropy_with_logits(x, label),
+    ):
+        assert same(forward_gradient(target, fun, below, bad), forward_gradient(target, fun, below, good))
+    x, weight = target.array([[0.0, NAN, 0.0], [1.0, 2.0, 3.0]], "float64"), target.array([0.0, 1.0], "float64")
+    twice, labels = target.array([0, 0], "int"), target.array([[1.0, 0.0, 1.0]] * 2, "float64")
+    pair = [target.xp.concat([v, good], axis=0) for v in (bad, good)]
+    for fun in (
+        lambda x: axisoft.cross_entropy(x, twice, sample_weight=weight),
+        lambda x: axisoft.binary_cross_entropy_with_logits(x, labels, sample_weight=weight[:, None]),
+    ):
+        assert same(*(forward_gradient(target, fun, x, v) for v in pair))
     rows, labels = target.array([[NAN, 1.0], [1.0, 2.0]], "float64"), target.array([9, 1], "int")
     fun = lambda x: axisoft.cross_entropy(x, labels, ignore_index=9, reduction="none") ** 0.5
     got = gradient(target, fun, rows)

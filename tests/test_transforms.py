@@ -521,6 +521,29 @@ def test_the_derivative_along_a_weight_of_0(target, name):
             assert np.allclose(swapped(target, got, x), mixed, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.backends(fits=lambda backend: backend.name in ("torch", "jax"))
+def test_second_derivatives_of_dropped_samples(target):
+    """0 along the logits, smoothing and all; along a sample weight of 0 those of the loss that it would let in."""
+    if target.backend.name == "torch":
+        from torch.func import hessian, jacfwd, jacrev
+    else:
+        from jax import hessian, jacfwd, jacrev
+    x, t = target.array(X, "float64"), target.array(LABELS, "int")
+    classes, ones = target.array([0.0, 1.0, 2.0, 3.0], "float64"), target.array([1.0, 1.0, 1.0], "float64")
+    loss = functools.partial(ax.cross_entropy, reduction="sum", **BOTH)
+    second = target.numpy(hessian(lambda x: loss(x, t, weight=classes))(x))
+    assert np.all(second[0] == 0)
+    assert np.any(second[1] != 0)
+
+    def weighted(x, f):
+        return loss(x, t, sample_weight=f)
+
+    whole = hessian(weighted)(x, ones)
+    for by in (jacfwd, jacrev):
+        third = by(hessian(weighted), argnums=1)(x, ones * 0)
+        assert np.allclose(target.numpy(third).sum(-1), target.numpy(whole), rtol=1e-12, atol=1e-15)
+
+
 def first_derivative(target, fun, x, w):
     if target.backend.name == "torch":
         from torch.func import grad

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import SIGMOID, SOFTPLUS, tail
-from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, PER_TERM, SOFTMAX, centred, visible
-from axisoft._core.stable import below, classes, hide, others, pick, product, shifted, sum_to, total
+from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, PER_TERM, SOFTMAX, centred
+from axisoft._core.stable import below, classes, hide, others, pick, product, shifted, sum_to, total, visible
 from axisoft._core.weights import (
     WEIGHTS,
     admit,
@@ -145,11 +145,10 @@ def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss
     if z_loss:
         lse = do(LOGSUMEXP, x, where, axis=(axis,), keepdims=True)
         y = y + 2.0 * z_loss * whole * (lse * spread + p * total(product(p, t, xp), (axis,), xp))
-    y = admit(y, known, xp, p)
     if label_smoothing:
         _, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
-        y = y + settle(every * spread, known, xp)
-    return visible(times(known.factor, y), where, xp)
+        y = y + visible(every * spread, known.weighs, xp)
+    return visible(times(known.factor, admit(y, known, xp, p)), where, xp)
 
 
 def _logit_gradient_terms(g, arrays, do, xp, *, axis, label_smoothing, z_loss, **_):
@@ -192,7 +191,7 @@ def _logit_gradient_jvp(tangents, y, arrays, do, xp, *, axis, **static):
             smoothing = static["label_smoothing"]
             each, _ = _smoothing(x, None, where, axis=axis, label_smoothing=smoothing, xp=xp)
             each = each * t_weight
-            part = part + settle(p * total(each, (axis,), xp) - each, known, xp)
+            part = part + visible(p * total(each, (axis,), xp) - each, known.weighs, xp)
         parts.append(visible(times(known.factor, admit(part, known, xp, p)), where, xp))
     if t_factor is not None:
         parts.append(per_sample(t_factor, x, axis, xp) * _unweighted_gradient(arrays, known, do, xp, axis, static))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from axisoft._core.op import Op, Promise
-from axisoft._core.stable import hide, others, product, shifted, total
+from axisoft._core.stable import hide, others, product, shifted, total, visible
 
 
 def softmax(x, where, *, xp, axis, zero_if_empty=False):
@@ -73,11 +73,6 @@ def _log_softmax_vjp(g, y, arrays, wanted, do, xp, *, axis):
     g_of_rest = total(xp.where(dominant, 0.0, g), axis, xp)
     x_g = xp.where(dominant, rest * g - p * g_of_rest, g - p * total(g, axis, xp))
     return visible(x_g, arrays[1], xp), None
-
-
-def visible(x, where, xp):
-    """0 wherever the mask is False."""
-    return x if where is None else xp.where(where, x, 0.0)
 
 
 def logsumexp(x, where, *, xp, axis, keepdims=False):

@@ -54,6 +54,11 @@ def hide(x, where, xp):
     return x if where is None else xp.where(where, x, -math.inf)
 
 
+def visible(x, where, xp):
+    """0 wherever the mask is False."""
+    return x if where is None else xp.where(where, x, 0.0)
+
+
 def shifted(x, axes, xp, *, hole=math.nan, empty=None):
     """The largest element m of each slice, the shift, and ``d = x - shift <= 0``, exactly 0 at the largest element.
 

@@ -15,7 +15,7 @@ import math
 from typing import Any, NamedTuple
 
 from axisoft._core.op import Op
-from axisoft._core.stable import along, classes, pick, product, sum_to, total
+from axisoft._core.stable import along, classes, pick, product, sum_to, total, visible
 
 
 class Samples(NamedTuple):
@@ -26,7 +26,8 @@ class Samples(NamedTuple):
     class_weight: Any  # sum_c t_c w_c
     factor: Any  # sample_weight
     named: Any  # False for an ignored sample
-    kept: Any  # False for a dropped sample: ignored, or of weight 0
+    weighs: Any  # False for an ignored sample and for one whose class has weight 0
+    kept: Any  # False for a dropped sample: one of those, or of sample weight 0
     bad: Any  # True for a class that does not exist
 
 
@@ -36,21 +37,21 @@ def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp):
         index = bad = named = None
         soft = times(lay(weight, x, axis, xp), targets)
         class_weight = total(soft, (axis,), xp)
-        kept = class_weight != 0
+        weighs = class_weight != 0
     else:
         soft = None
         index = xp.expand_dims(targets, axis=axis)
         bad = (index < 0) | (index >= count)
-        named = kept = None if ignore_index is None else index != ignore_index
+        named = weighs = None if ignore_index is None else index != ignore_index
         index, bad = xp.where(bad, 0, index), bad if named is None else bad & named
         class_weight = None
         if weight is not None:
             class_weight = pick(lay(weight, x, axis, xp), index, axis, xp)
-            kept = both(kept, class_weight != 0)
-    factor = per_sample(sample_weight, x, axis, xp)
+            weighs = both(weighs, class_weight != 0)
+    kept, factor = weighs, per_sample(sample_weight, x, axis, xp)
     if factor is not None:
         kept = both(kept, factor != 0)
-    return Samples(index, soft, class_weight, factor, named, kept, bad)
+    return Samples(index, soft, class_weight, factor, named, weighs, kept, bad)
 
 
 def both(a, b):
@@ -100,10 +101,10 @@ def as_floats(x, targets, known, axis, xp):
 
 
 def _per_weight(t, terms, known, xp):
-    """What multiplies w_c: ``t_c by_target_c + by_class_c``. The smoothing of a dropped sample is dropped with it."""
+    """What multiplies w_c: ``t_c by_target_c + by_class_c``. A class of weight 0 drops the smoothing too."""
     by_target, by_class = terms
-    y = admit(t * by_target, known, xp)
-    return y if by_class is None else y + settle(by_class, known, xp)
+    y = t * by_target
+    return admit(y if by_class is None else y + visible(by_class, known.weighs, xp), known, xp)
 
 
 def _per_target(w, terms, known, xp):
