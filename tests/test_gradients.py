@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import differentiates, finite_differences, forward_gradient, gradient
+from helpers import (
+    FACTOR,
+    LABELS,
+    MASK,
+    SOFT,
+    WEIGHT,
+    X,
+    differentiates,
+    finite_differences,
+    forward_gradient,
+    gradient,
+)
 
 import axisoft as ax
-
-RNG = np.random.default_rng(11)
-X = RNG.normal(size=(3, 4)) * 2
-LABELS = np.asarray([0, 3, 1])
-SOFT = RNG.dirichlet(np.ones(4), size=3)
-WEIGHT = np.asarray([0.5, 1.0, 2.0, 3.0])
-FACTOR = np.asarray([1.0, 0.25, 2.0])
-MASK = np.asarray([[True, False, True, True], [True, True, True, True], [False, True, True, False]])
 
 # name: (function of arrays, the floating arrays it is differentiable in); `a` holds what stays fixed.
 CASES = {

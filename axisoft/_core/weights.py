@@ -78,8 +78,7 @@ def per_sample(a, x, axis, xp):
 
 def settle(y, samples, xp):
     """Dropped samples give 0, whatever their rows hold; classes that do not exist give NaN."""
-    if samples.kept is not None:
-        y = xp.where(samples.kept, y, 0.0)
+    y = visible(y, samples.kept, xp)
     return y if samples.bad is None else xp.where(samples.bad, math.nan, y)
 
 
@@ -90,8 +89,7 @@ def admit(y, samples, xp, known_by=None):
     """
     if samples.kept is not None:
         y = xp.where(samples.kept | xp.isfinite(y if known_by is None else known_by), y, 0.0)
-    if samples.named is not None:
-        y = xp.where(samples.named, y, 0.0)
+    y = visible(y, samples.named, xp)
     return y if samples.bad is None else xp.where(samples.bad, math.nan, y)
 
 
