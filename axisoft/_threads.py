@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from axisoft import _check
+from axisoft import _backends, _check
 
 _chosen: int | None = None
 
@@ -13,7 +13,7 @@ def get_num_threads() -> int:
     """The largest number of threads that a call on NumPy arrays may use.
 
     It is what :func:`set_num_threads` set; else the environment variable ``AXISOFT_NUM_THREADS``; else the number of
-    processors that this process may use. The NumPy backend runs in the calling thread so far, whatever the limit.
+    processors that this process may use. Small arrays never use more than the calling thread.
 
     Returns
     -------
@@ -55,3 +55,6 @@ def set_num_threads(n: int) -> None:
     """
     global _chosen
     _chosen = _check.threads("set_num_threads", "n", n)
+
+
+_backends.thread_limit = get_num_threads

@@ -80,6 +80,9 @@ BACKENDS = (
             "-", "results stay lazy"),
 )  # fmt: skip
 
+# How many threads an executor may use; axisoft._threads, which knows what the user wants, sets it.
+thread_limit: Callable[[], int] = lambda: 1
+
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 _BY_NAMESPACE = {backend.namespace: backend for backend in BACKENDS}
 _NAMESPACES: dict[type, Any] = {}

@@ -51,6 +51,8 @@ class Op:
     promises : the accuracy of the result, each of them kept; none for an op that only other ops use.
     gradient_promises : that of the derivative along the first array.
     weights : for a loss, the op that gives each sample's weight in a mean; it takes the same arrays and options.
+    result : ``"elements"`` if it has the shape of the first array, ``"slices"`` if the axes are gone or have length 1,
+        so that it can be had slice by slice, all arrays broadcasting to the first; ``None`` if it is another.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Op:
     promises: tuple[Promise, ...] = ()
     gradient_promises: tuple[Promise, ...] = ()
     weights: Op | None = None
+    result: str | None = None
 
     def __repr__(self) -> str:
         return f"Op({self.name!r})"
@@ -75,4 +78,4 @@ def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise, g
     def vjp(g, y, arrays, wanted, do, xp):
         return (slope(*arrays, do) * g,)
 
-    return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,))
+    return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,), result="elements")

@@ -26,8 +26,8 @@ def softmax(x, where, *, xp, axis, zero_if_empty=False):
     s = total(e, axis, xp)
     if zero_if_empty:
         s = xp.where(s == 0, 1.0, s)
-    p = e / s
-    return p if where is None else xp.where(where, p, 0.0)
+    e /= s
+    return visible(e, where, xp)
 
 
 def centred(t, p, axes, xp):
@@ -57,7 +57,8 @@ def log_softmax(x, where, *, xp, axis):
         return xp.zeros_like(x)
     _, _, d = shifted(hide(x, where, xp), axis, xp)
     _, rest = others(d, xp.exp(d), axis, xp)
-    return hide(d - xp.log1p(rest), where, xp)
+    d -= xp.log1p(rest)
+    return hide(d, where, xp)
 
 
 def _log_softmax_jvp(tangents, y, arrays, do, xp, *, axis):
@@ -101,6 +102,10 @@ INPUTS = ("x", "where")
 PER_TERM = (Promise(8, "distances", ("terms",)),)
 LOG_PROMISES = (Promise(4, None, ("y", "1")), Promise(8, "gap"))
 LSE_PROMISES = (Promise(4, None, ("y", "x", "1")),)
-SOFTMAX = Op("softmax", softmax, _softmax_jvp, _softmax_vjp, INPUTS, (Promise(8, "distance"),), PER_TERM)
-LOG_SOFTMAX = Op("log_softmax", log_softmax, _log_softmax_jvp, _log_softmax_vjp, INPUTS, LOG_PROMISES, PER_TERM)
-LOGSUMEXP = Op("logsumexp", logsumexp, _logsumexp_jvp, _logsumexp_vjp, INPUTS, LSE_PROMISES, PER_TERM)
+SOFTMAX = Op(
+    "softmax", softmax, _softmax_jvp, _softmax_vjp, INPUTS, (Promise(8, "distance"),), PER_TERM, result="elements"
+)
+LOG_SOFTMAX = Op(
+    "log_softmax", log_softmax, _log_softmax_jvp, _log_softmax_vjp, INPUTS, LOG_PROMISES, PER_TERM, result="elements"
+)
+LOGSUMEXP = Op("logsumexp", logsumexp, _logsumexp_jvp, _logsumexp_vjp, INPUTS, LSE_PROMISES, PER_TERM, result="slices")

@@ -24,7 +24,9 @@ def total(x, axes, xp):
 
 def _total(x, axis, xp):
     count = x.shape[axis]
-    if count <= SHORT:
+    # A namespace may say that its own sum along this axis adds in pairs, or to that effect.
+    sums_in_pairs = getattr(xp, "sums_in_pairs", None)
+    if count <= SHORT or (sums_in_pairs is not None and sums_in_pairs(x, axis)):
         return xp.sum(x, axis=axis, keepdims=True)
     rows = count // FOLD
     parts = [cut(x, axis, i * rows, (i + 1) * rows) for i in range(FOLD)]
@@ -80,20 +82,22 @@ def below(x, shift, xp):
     the difference at the largest element would be off by up to half a spacing of x, in either direction, and from 2**31
     on that is enough for exp to overflow or for every term to vanish. The minimum has to be taken of a rounded x.
     """
-    return xp.minimum(x, shift) - shift
+    d = xp.minimum(x, shift)
+    d -= shift
+    return d
 
 
 def others(d, e, axes, xp):
     """``s``, the sum of ``e = exp(d)``, and that sum without the slice's largest element, to full relative accuracy.
 
-    The largest element has d = 0, so weighting each term by min(-2d, 1) leaves it out. The weights are exactly 1 for
-    d <= -1/2, hence for every other element when s < 3/2 (each is then below 1/2, and -log 2 < -1/2). When s >= 3/2,
+    The largest element has d = 0, so weighting each term by min(-d, 1) leaves it out. The weights are exactly 1 for
+    d <= -1, hence for every other element when s < 1.35 (each is then below 0.35, and log 0.35 < -1). When s >= 1.35,
     s - 1 loses no digits worth having, and ties, where there is more than one element with d = 0, need no count.
     """
     s = total(e, axes, xp)
-    # The weight is made first: e times 1/2 would be subnormal, which some compilers flush to 0, while e is not.
-    without = total(e * (xp.maximum(d, -0.5) * -2.0), axes, xp)
-    return s, xp.where(s < 1.5, without, s - 1.0)
+    weighted = xp.maximum(d, -1.0)
+    weighted *= e
+    return s, xp.where(s < 1.35, 0.0 - total(weighted, axes, xp), s - 1.0)  # and not -0 for nothing
 
 
 def classes(x, axis, xp):
