@@ -49,6 +49,7 @@ def executor(target, monkeypatch):
 
     monkeypatch.setattr(executor, "TILE", 4096)
     monkeypatch.setattr(executor, "SMALL", 0)
+    monkeypatch.setattr(executor, "LEAST", 1)
     monkeypatch.setattr(_backends, "thread_limit", lambda: 2)
     return executor
 
@@ -74,6 +75,60 @@ def test_tiles_change_nothing(target, executor, monkeypatch, shape, axes, layout
             assert (tiled.shape, tiled.dtype) == (expected.shape, expected.dtype)
             near = {"float16": 1e-3, "float32": 2e-6}.get(tiled.dtype.name, 1e-14)
             assert np.allclose(tiled, expected, rtol=near, atol=near, equal_nan=True), fun
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(("shape", "axes"), [s for s in SHAPES if len(s[1]) == 1], ids=str)
+def test_tiles_change_no_loss_and_no_gradient(target, executor, monkeypatch, shape, axes, soft, layout):
+    """With every array there is, each of its own shape; and along each of them."""
+    (axis,) = axes
+    samples = tuple(n for i, n in enumerate(shape) if i != axis)
+    for dtype in (np.float16, np.float32, np.float64):
+        x = LAYOUTS[layout]((RNG.normal(size=shape) * 4).astype(dtype))
+        targets = RNG.random(shape) if soft else RNG.integers(0, shape[axis], size=samples)
+        options = {"axis": axis, "weight": RNG.random(shape[axis]), "label_smoothing": 0.1, "z_loss": 0.01}
+        options |= {"sample_weight": RNG.random(samples[-1:]), "where": RNG.random(shape[-1:]) < 0.9}
+        options |= {} if soft else {"ignore_index": 0}
+        calls = [(ax.cross_entropy, (x, targets), {**options, "reduction": how}) for how in ("none", "sum", "mean")]
+        calls.append((ax.cross_entropy, (x, targets), {"axis": axis}))
+        labels, factors = RNG.random(shape[-1:]) < 0.5, RNG.random(shape[-1:])
+        for how in ("none", "sum", "mean"):
+            more = {"reduction": how, "sample_weight": factors, "pos_weight": factors}
+            calls.append((ax.binary_cross_entropy_with_logits, (x, np.broadcast_to(labels, shape)), more))
+        if not soft:
+            calls.append((ax.nll_loss, (x, targets), {"axis": axis, "weight": options["weight"]}))
+        for fun, args, given in calls:
+            both = lambda fun=fun, args=args, given=given: (fun(*args, **given), *gradients(fun, args, given))
+            tiled = both()
+            with monkeypatch.context() as whole:
+                whole.setattr(executor, "SMALL", x.size)
+                expected = both()
+            near = {"float16": 1e-3, "float32": 1e-5}.get(np.dtype(dtype).name, 1e-13)
+            for found, right in zip(tiled, expected, strict=True):
+                assert type(found) is np.ndarray
+                assert (found.shape, found.dtype) == (right.shape, right.dtype)
+                assert np.allclose(found, right, rtol=near, atol=near, equal_nan=True), (fun, given)
+
+
+def gradients(fun, args, given):
+    """The value and the cotangents that there are, of ones."""
+    value, pull = ax.vjp(fun, *args, **given)
+    return value, *(g for g in pull(np.ones_like(value)) if g is not None)
+
+
+@pytest.mark.parametrize(("shape", "axes"), SHAPES, ids=str)
+def test_tiles_change_no_gradient_of_the_softmax_family(target, executor, monkeypatch, shape, axes):
+    x = RNG.normal(size=shape).astype(np.float32)
+    for fun, given in [(ax.softmax, {}), (ax.log_softmax, {}), (ax.logsumexp, {}), (ax.logsumexp, {"keepdims": True})]:
+        y, pull = ax.vjp(fun, x, axis=axes, **given)
+        g = RNG.normal(size=y.shape).astype(np.float32)
+        (tiled,) = pull(g)
+        with monkeypatch.context() as whole:
+            whole.setattr(executor, "SMALL", x.size)
+            y, pull = ax.vjp(fun, x, axis=axes, **given)
+            (expected,) = pull(g)
+        assert np.allclose(tiled, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_integers_and_what_was_there_before(target, executor):
@@ -122,7 +177,7 @@ def test_small_arrays_and_a_limit_of_1_start_no_thread(target):
     code = """
 import threading, numpy as np, axisoft as ax
 ax.set_num_threads(2)
-for n in (10, 100, 400):
+for n in (10, 100, 300):
     ax.softmax(np.zeros((n, n)))
 ax.set_num_threads(1)
 ax.softmax(np.zeros((2000, 2000)))
@@ -207,3 +262,26 @@ def test_no_more_memory_than_the_result_and_a_tenth(target, monkeypatch):
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak <= limit * x.nbytes + 2**20
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32"])
+def test_no_loss_holds_an_array_of_the_size_of_the_logits(target, monkeypatch, kind):
+    """And a gradient none but itself."""
+    monkeypatch.setattr(_backends, "thread_limit", lambda: 2)
+    x = RNG.normal(size=(64_000, 500)).astype(kind)
+    targets, labels = RNG.integers(0, 500, size=64_000), RNG.random(500) < 0.5
+    soft, grad = np.broadcast_to(labels / labels.sum(), x.shape), ax.value_and_grad(ax.cross_entropy)
+    calls = [
+        (lambda: ax.cross_entropy(x, targets, label_smoothing=0.1, ignore_index=3), 0.1),
+        (lambda: ax.cross_entropy(x, targets, reduction="none"), 0.1),
+        (lambda: ax.cross_entropy(x, soft), 0.1),
+        (lambda: ax.binary_cross_entropy_with_logits(x, np.broadcast_to(labels, x.shape)), 0.1),
+        (lambda: grad(x, targets), 1.1),
+    ]
+    for call, limit in calls:
+        tracemalloc.start()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        # Tiles are cut by the dtype they are computed in, and there are some of them beside each other.
+        assert peak <= limit * x.nbytes + 24 * 2**20

@@ -86,6 +86,7 @@ thread_limit: Callable[[], int] = lambda: 1
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 _BY_NAMESPACE = {backend.namespace: backend for backend in BACKENDS}
 _NAMESPACES: dict[type, Any] = {}
+_EXECUTORS: dict[str, Any] = {}
 
 
 def of(xp: Any) -> Backend | None:
@@ -127,7 +128,10 @@ def namespace(x: Any) -> Any:
 
 def executor(xp: Any) -> Any:
     """The module that runs ops on this namespace's arrays; None where the formulas run as they are."""
-    backend = of(xp)
-    if backend is None or backend.executor is None:
-        return None
-    return backend.executor()
+    name = getattr(xp, "__name__", "")
+    if name not in _EXECUTORS:
+        backend = of(xp)
+        if backend is None or backend.executor is None:
+            return None
+        _EXECUTORS[name] = backend.executor()
+    return _EXECUTORS[name]

@@ -104,6 +104,8 @@ def _traced(op, arrays, options):
             f"{op.name}: torch.compile is tracing a derivative that is in forward mode or may be differentiated again, "
             "which would come out wrong; differentiate outside of what is compiled, or under torch.no_grad()."
         )
+    # What torch.func differentiates along is known to vary only once an operation has seen it: here, one that does nothing.
+    arrays = [None if a is None else a.to(a.dtype) for a in arrays]
     # Traced without a gradient, a Function with setup_context is handed the wrong arguments (PyTorch 2.13).
     varies = any(a is not None and a.requires_grad for a in arrays)
     return _Reverse.apply(_Bound(op, options), *arrays) if varies else _formula(op, *arrays, **options)

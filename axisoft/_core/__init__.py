@@ -24,7 +24,7 @@ OPS = {
     )
 }
 
-__all__ = ["OPS", "Op", "Promise", "by_formula", "evaluate", "pullback"]
+__all__ = ["OPS", "REDUCTION", "Op", "Promise", "by_formula", "cast", "evaluate", "pullback"]
 
 
 def by_formula(xp: Any) -> Callable[..., Any]:
@@ -42,13 +42,19 @@ def evaluate(do: Callable[..., Any], op: Op, arrays: Sequence[Any], **options: A
 
 
 def pullback(
-    do: Callable[..., Any], op: Op, arrays: Sequence[Any], wanted: Sequence[bool], **options: Any
+    do: Callable[..., Any],
+    op: Op,
+    arrays: Sequence[Any],
+    wanted: Sequence[bool],
+    *,
+    vjp: Callable[..., Any] = lambda op, *args, **static: op.vjp(*args, **static),
+    **options: Any,
 ) -> tuple[Any, Callable[[Any], list[Any]]]:
     """As ``evaluate``; and the function from a cotangent of the result to those of the arrays, None where not wanted.
 
-    No cotangent at all stands for one of ones.
+    No cotangent at all stands for one of ones. ``vjp`` runs the rule of an op.
     """
-    result, (xp, cast, y, weights, how, static) = _forward(do, op, arrays, **options)
+    result, (xp, given, y, weights, how, static) = _forward(do, op, arrays, **options)
     varies = any(wanted[1:])
 
     def pull(g: Any) -> list[Any]:
@@ -59,10 +65,10 @@ def pullback(
             losses = (y, weights)
             wants = (True, weights is not None and varies)
             g, g_weights = REDUCTION.vjp(g, result, losses, wants, do, xp, mean=how == "mean")
-        found = op.vjp(g, y, cast, wanted, do, xp, **static)
+        found = vjp(op, g, y, given, wanted, do, xp, **static)
         if g_weights is not None:
             assert op.weights is not None
-            more = op.weights.vjp(g_weights, weights, cast, (False, *wanted[1:]), do, xp, **static)
+            more = vjp(op.weights, g_weights, weights, given, (False, *wanted[1:]), do, xp, **static)
             found = [a if b is None else a + b for a, b in zip(found, more, strict=True)]
         return [
             xp.astype(g, a.dtype, copy=False) if want else None
@@ -70,6 +76,21 @@ def pullback(
         ]
 
     return result, pull
+
+
+def cast(arrays: Sequence[Any], given: Any, dtype: Any, floats: tuple[int, ...], xp: Any) -> list[Any]:
+    """The arrays in the dtype that the op computes in.
+
+    The first is cast to ``given``, if that is not None, and then to ``dtype``; so are the arrays at the positions
+    ``floats``: weights and soft targets, but neither indices nor masks. They stay as they are if there is no dtype.
+    """
+    found = list(arrays)
+    if given is not None:
+        found[0] = xp.astype(found[0], given, copy=False)
+    for i in (0, *floats) if dtype is not None else ():
+        if found[i] is not None and found[i].dtype != dtype:
+            found[i] = xp.astype(found[i], dtype)
+    return found
 
 
 def _forward(
@@ -88,19 +109,14 @@ def _forward(
 ) -> tuple[Any, tuple[Any, ...]]:
     """The result, and the steps on the way to it.
 
-    The first array is cast to ``given``, if that is not None, and then to ``dtype``, which the op computes in; so are
-    the arrays at the positions ``floats``: weights and soft targets, but neither indices nor masks. ``weighted`` says
-    whether a mean has weights to divide by, or counts the losses.
+    ``weighted`` says whether a mean has weights to divide by, or counts the losses.
     """
-    cast = list(arrays)
-    if given is not None:
-        cast[0] = xp.astype(cast[0], given, copy=False)
-    for i in (0, *floats):
-        if cast[i] is not None:
-            cast[i] = xp.astype(cast[i], dtype, copy=False)
-    result = y = do(op, *cast, **static)
+    arrays = cast(arrays, given, dtype, floats, xp)
+    result = y = do(op, *arrays, **static)
     weights = None
     if reduction != "none":
-        weights = do(op.weights, *cast, **static) if weighted and reduction == "mean" else None
+        weights = do(op.weights, *arrays, **static) if weighted and reduction == "mean" else None
         result = do(REDUCTION, y, weights, mean=reduction == "mean")
-    return xp.astype(result, out, copy=False), (xp, cast, y, weights, reduction, static)
+    if result.dtype != out:
+        result = xp.astype(result, out)
+    return result, (xp, arrays, y, weights, reduction, static)

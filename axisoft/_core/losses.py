@@ -51,7 +51,7 @@ def _slices(x, where, *, axis, xp):
     x = hide(x, where, xp)
     _, shift, d = shifted(x, (axis,), xp)
     e = xp.exp(d)
-    s, rest = others(d, e, (axis,), xp)
+    s, rest = others(e, (axis,), xp)
     return _Slices(x, shift, d, e, s, rest, xp.log1p(rest))
 
 
@@ -355,7 +355,9 @@ def _binary_weights_vjp(g, y, arrays, wanted, do, xp):
 
 
 BINARY = ("logits", "targets", "pos_weight", "sample_weight")
-BINARY_WEIGHTS = Op("binary_weights", _binary_weights, _binary_weights_jvp, _binary_weights_vjp, BINARY)
+BINARY_WEIGHTS = Op(
+    "binary_weights", _binary_weights, _binary_weights_jvp, _binary_weights_vjp, BINARY, result="element"
+)
 BINARY_CROSS_ENTROPY = Op(
     "binary_cross_entropy_with_logits",
     binary_cross_entropy,
@@ -365,4 +367,5 @@ BINARY_CROSS_ENTROPY = Op(
     (Promise(4),),
     (Promise(8, None, ("terms",)),),
     BINARY_WEIGHTS,
+    "element",
 )

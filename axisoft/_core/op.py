@@ -51,8 +51,10 @@ class Op:
     promises : the accuracy of the result, each of them kept; none for an op that only other ops use.
     gradient_promises : that of the derivative along the first array.
     weights : for a loss, the op that gives each sample's weight in a mean; it takes the same arrays and options.
-    result : ``"elements"`` if it has the shape of the first array, ``"slices"`` if the axes are gone or have length 1,
-        so that it can be had slice by slice, all arrays broadcasting to the first; ``None`` if it is another.
+    result : what it has a value for, if it can be had slice by slice of the first array: ``"element"`` or, where the
+        option ``axis`` (or, with ``keepdims``, all but its length of 1) is gone, ``"slice"``. ``None`` if it cannot.
+    per : what each array has a value for, by broadcasting: ``"element"``, ``"slice"`` or, a vector along the axis,
+        ``"class"``. A slice's may have the shape of the first array after all: targets that are probabilities.
     """
 
     name: str
@@ -64,6 +66,11 @@ class Op:
     gradient_promises: tuple[Promise, ...] = ()
     weights: Op | None = None
     result: str | None = None
+    per: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.per:
+            object.__setattr__(self, "per", ("element",) * len(self.inputs))
 
     def __repr__(self) -> str:
         return f"Op({self.name!r})"
@@ -78,4 +85,4 @@ def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise, g
     def vjp(g, y, arrays, wanted, do, xp):
         return (slope(*arrays, do) * g,)
 
-    return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,), result="elements")
+    return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,), result="element")

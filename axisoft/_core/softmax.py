@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from axisoft._core.op import Op, Promise
-from axisoft._core.stable import hide, others, product, shifted, total, visible
+from axisoft._core.stable import exponential, hide, others, product, shifted, total, visible
 
 
 def softmax(x, where, *, xp, axis, zero_if_empty=False):
@@ -22,7 +22,7 @@ def softmax(x, where, *, xp, axis, zero_if_empty=False):
         return xp.zeros_like(x)
     x = hide(x, where, xp)
     _, _, d = shifted(x, axis, xp, empty=0.0 if zero_if_empty else None)
-    e = xp.exp(d)
+    e = exponential(d, xp)
     s = total(e, axis, xp)
     if zero_if_empty:
         s = xp.where(s == 0, 1.0, s)
@@ -56,7 +56,7 @@ def log_softmax(x, where, *, xp, axis):
     if 0 in x.shape:
         return xp.zeros_like(x)
     _, _, d = shifted(hide(x, where, xp), axis, xp)
-    _, rest = others(d, xp.exp(d), axis, xp)
+    _, rest = others(xp.exp(d), axis, xp)
     d -= xp.log1p(rest)
     return hide(d, where, xp)
 
@@ -81,7 +81,7 @@ def logsumexp(x, where, *, xp, axis, keepdims=False):
         y = xp.sum(x, axis=axis, keepdims=True) - math.inf
     else:
         m, _, d = shifted(hide(x, where, xp), axis, xp, hole=0.0)
-        _, rest = others(d, xp.exp(d), axis, xp)
+        _, rest = others(exponential(d, xp), axis, xp)
         y = m + xp.log1p(rest)
     return y if keepdims else xp.squeeze(y, axis=axis)
 
@@ -103,9 +103,9 @@ PER_TERM = (Promise(8, "distances", ("terms",)),)
 LOG_PROMISES = (Promise(4, None, ("y", "1")), Promise(8, "gap"))
 LSE_PROMISES = (Promise(4, None, ("y", "x", "1")),)
 SOFTMAX = Op(
-    "softmax", softmax, _softmax_jvp, _softmax_vjp, INPUTS, (Promise(8, "distance"),), PER_TERM, result="elements"
+    "softmax", softmax, _softmax_jvp, _softmax_vjp, INPUTS, (Promise(8, "distance"),), PER_TERM, result="element"
 )
 LOG_SOFTMAX = Op(
-    "log_softmax", log_softmax, _log_softmax_jvp, _log_softmax_vjp, INPUTS, LOG_PROMISES, PER_TERM, result="elements"
+    "log_softmax", log_softmax, _log_softmax_jvp, _log_softmax_vjp, INPUTS, LOG_PROMISES, PER_TERM, result="element"
 )
-LOGSUMEXP = Op("logsumexp", logsumexp, _logsumexp_jvp, _logsumexp_vjp, INPUTS, LSE_PROMISES, PER_TERM, result="slices")
+LOGSUMEXP = Op("logsumexp", logsumexp, _logsumexp_jvp, _logsumexp_vjp, INPUTS, LSE_PROMISES, PER_TERM, result="slice")

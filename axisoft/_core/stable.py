@@ -1,6 +1,16 @@
 """The stabiliser, the sums and the look-ups that every family uses.
 
 All of it is lazy: shapes and dtypes may decide what runs, values never do. Reductions keep their axes.
+
+Some of what the formulas do costs time and is not needed everywhere. A namespace may have more than the standard says:
+
+    rounds                   true if each operation rounds its result: nothing is fused with what made x
+    quiet                    true if inf - inf is NaN and no warning
+    sums_in_pairs(x, axis)   whether its own sum along that axis is as accurate as one in pairs
+    exp_of(d)                exp(d), written over d
+    where_true(mask, function, y, x, axes)
+                             y, but ``function(x, axes)`` in the slices where the mask holds; it can look at the mask,
+                             and so needs to call the function on those slices alone
 """
 
 from __future__ import annotations
@@ -24,9 +34,7 @@ def total(x, axes, xp):
 
 def _total(x, axis, xp):
     count = x.shape[axis]
-    # A namespace may say that its own sum along this axis adds in pairs, or to that effect.
-    sums_in_pairs = getattr(xp, "sums_in_pairs", None)
-    if count <= SHORT or (sums_in_pairs is not None and sums_in_pairs(x, axis)):
+    if count <= SHORT or (hasattr(xp, "sums_in_pairs") and xp.sums_in_pairs(x, axis)):
         return xp.sum(x, axis=axis, keepdims=True)
     rows = count // FOLD
     parts = [cut(x, axis, i * rows, (i + 1) * rows) for i in range(FOLD)]
@@ -69,7 +77,8 @@ def shifted(x, axes, xp, *, hole=math.nan, empty=None):
     with 0, infinities stay what they are.
     """
     m = xp.max(x, axis=axes, keepdims=True) if axes else x
-    shift = xp.where(xp.isfinite(m), m, hole)
+    # Where it may be formed, inf - inf is the NaN of a hole, and finite - inf makes a slice NaN by way of its sum.
+    shift = m if hole != hole and getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, hole)
     if empty is not None:
         shift = xp.where(m == -math.inf, empty, shift)
     return m, shift, below(x, shift, xp)
@@ -82,22 +91,35 @@ def below(x, shift, xp):
     the difference at the largest element would be off by up to half a spacing of x, in either direction, and from 2**31
     on that is enough for exp to overflow or for every term to vanish. The minimum has to be taken of a rounded x.
     """
+    if getattr(xp, "rounds", False):
+        return xp.subtract(x, shift)
     d = xp.minimum(x, shift)
     d -= shift
     return d
 
 
-def others(d, e, axes, xp):
+def exponential(d, xp):
+    """``exp(d)`` in the memory of d, which nobody uses again, where the namespace has such a thing."""
+    return xp.exp_of(d) if hasattr(xp, "exp_of") else xp.exp(d)
+
+
+def others(e, axes, xp):
     """``s``, the sum of ``e = exp(d)``, and that sum without the slice's largest element, to full relative accuracy.
 
-    The largest element has d = 0, so weighting each term by min(-d, 1) leaves it out. The weights are exactly 1 for
-    d <= -1, hence for every other element when s < 1.35 (each is then below 0.35, and log 0.35 < -1). When s >= 1.35,
-    s - 1 loses no digits worth having, and ties, where there is more than one element with d = 0, need no count.
+    The largest element has d = 0 and e = 1, and ``e - floor(e)`` leaves it out. Where others have e = 1 too, s is 2 or
+    more; and from s = 1.35 on, s - 1 loses no digits worth having, so ties need no count.
     """
     s = total(e, axes, xp)
-    weighted = xp.maximum(d, -1.0)
-    weighted *= e
-    return s, xp.where(s < 1.35, 0.0 - total(weighted, axes, xp), s - 1.0)  # and not -0 for nothing
+    confident, rest = s < 1.35, s - 1.0
+
+    def summed(e, axes):
+        below_1 = xp.floor(e)
+        below_1 -= e
+        return 0.0 - total(below_1, axes, xp)  # and not -0 for nothing
+
+    if hasattr(xp, "where_true"):
+        return s, xp.where_true(confident, summed, rest, e, axes)
+    return s, xp.where(confident, summed(e, axes), rest)
 
 
 def classes(x, axis, xp):

@@ -181,7 +181,8 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), gradient_promis
             out[3] = sum_to(whole, tuple(sample_weight.shape), xp)
         return tuple(out)
 
-    op = Op(name, formula, jvp, vjp, inputs, promises, gradient_promises, weights)
+    per = ("element", "slice", "class", "slice", "element")[: len(inputs)]
+    op = Op(name, formula, jvp, vjp, inputs, promises, gradient_promises, weights, "slice", per)
     return op
 
 
@@ -198,7 +199,7 @@ def _weights_terms(t, arrays, do, xp, **static):
     return xp.ones_like(arrays[0]), None
 
 
-WEIGHTS = loss_op("weights", weights, None, _weights_terms, ("x", "targets", "weight", "sample_weight"))
+WEIGHTS = loss_op("weights", weights, None, _weights_terms, ("x", "targets", "weight", "sample_weight", "where"))
 
 
 def reduction(losses, weights, *, xp, mean):

@@ -1,0 +1,1 @@
+"""How fast axisoft is beside its peers, in one run. ``python -m bench --help``"""

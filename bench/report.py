@@ -1,0 +1,167 @@
+"""Lines, tables and plots from measured rows; nothing here measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def verdict(value: float, bar: float | None) -> str:
+    return "" if bar is None else "met" if value <= bar else "NOT MET"
+
+
+def seconds(value: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}"
+    return f"{value * 1e6:.2g} us"
+
+
+def line(row: Row) -> str:
+    low, high = row["ratio_quartiles"]
+    bar = "" if row["bar"] is None else f"  bar {row['bar']:g}: {verdict(row['ratio'], row['bar'])}"
+    return (
+        f"{row['backend']:6} {row['work']:26} {row['name']:44} {seconds(row['ours_s']):>8} "
+        f"{row['peer']:>6} {seconds(row['peer_s']):>8}  ratio {row['ratio']:.2f} ({low:.2f} to {high:.2f}){bar}"
+    )
+
+
+def memory_line(row: Row) -> str:
+    return (
+        f"{row['backend']:6} {row['work']:26} {row['name']:44} {row['peak_is']} memory, inputs: "
+        f"{row['ours_peak']:.2f}, {row['peer']} {row['peer_peak']:.2f}"
+    )
+
+
+def groups(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
+    """Rows by backend, work and peer."""
+    found: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["backend"], row["work"], row["peer"]), []).append(row)
+    return found
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    values = list(values)
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def means(rows: list[Row]) -> list[tuple[str, float, float | None]]:
+    """The geometric mean of each piece of work over the shapes, and its bar."""
+    found = []
+    for (backend, work, peer), members in groups(rows).items():
+        shapes = [row for row in members if row["kind"] == "shapes" and row["data"] == "normal"]
+        if len(shapes) > 2:
+            mean = geometric_mean(row["ratio"] for row in shapes)
+            found.append((f"{backend} {work} beside {peer}", mean, shapes[0]["mean_bar"]))
+    return found
+
+
+def summary(result: dict[str, Any]) -> str:
+    lines = ["", "geometric means over the shapes"]
+    for name, mean, bar in means(result["rows"]):
+        lines.append(f"  {name:44} {mean:.2f}" + ("" if bar is None else f"  bar {bar:g}: {verdict(mean, bar)}"))
+    missed = [row for row in result["rows"] if verdict(row["ratio"], row["bar"]) == "NOT MET"]
+    bars = sum(row["bar"] is not None for row in result["rows"])
+    lines.append(f"{bars - len(missed)} of {bars} bars met, in {result['seconds']} s")
+    return "\n".join([*lines, *(line(row) for row in missed)])
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *(list(row) for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def page(result: dict[str, Any], stem: str) -> str:
+    machine, versions = result["machine"], result["versions"]
+    parts = [
+        "# Measured speed",
+        f"{machine['cpu']}, {machine['processors']} processors{', ' + machine['gpu'] if 'gpu' in machine else ''}; "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ". Each ratio is axisoft's time over the peer's: the median of interleaved runs and, in brackets, its quartiles. "
+        "GB/s are those of reading the input and writing the result once, beside a plain copy.",
+    ]
+    rows = [
+        (f"{name}", f"{mean:.2f}", "" if bar is None else f"{bar:g}", verdict(mean, bar))
+        for name, mean, bar in means(result["rows"])
+    ]
+    if rows:
+        parts += ["## Geometric means over the shapes", _table(("work", "ratio", "bar", ""), rows)]
+    for backend in dict.fromkeys(row["backend"] for row in result["rows"]):
+        parts.append(f"## {backend}")
+        parts.append(_table(*_cells([row for row in result["rows"] if row["backend"] == backend])))
+        if any(row["kind"] == "growth" for row in result["rows"] if row["backend"] == backend):
+            parts.append(f"![softmax from ten elements to a hundred million]({stem}-{_plain(backend)}.png)")
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(rows: list[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    head = ("work", "array", "axisoft", "peer", "its time", "ratio", "bar", "", "GB/s", "copy", "memory", "peer's")
+    cells = []
+    for row in rows:
+        low, high = row["ratio_quartiles"]
+        memory = [f"{row[f'{who}_peak']:.2f}" if f"{who}_peak" in row else "" for who in ("ours", "peer")]
+        cells.append(
+            (
+                row["work"],
+                row["name"],
+                seconds(row["ours_s"]),
+                row["peer"],
+                seconds(row["peer_s"]),
+                f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})",
+                "" if row["bar"] is None else f"{row['bar']:g}",
+                verdict(row["ratio"], row["bar"]),
+                f"{row['ours_GB_s']:.2g}",
+                f"{row['copy_GB_s']:.2g}",
+                *memory,
+            )
+        )
+    return head, cells
+
+
+def _plain(backend: str) -> str:
+    return backend.replace(":", "-")
+
+
+def write(result: dict[str, Any], path: Path) -> None:
+    """The page and the plots beside the JSON file."""
+    path.with_suffix(".md").write_text(page(result, path.stem))
+    growing = [row for row in result["rows"] if row["kind"] == "growth"]
+    for backend in dict.fromkeys(row["backend"] for row in growing):
+        rows = [row for row in growing if row["backend"] == backend]
+        _plot(backend, rows, path.with_name(f"{path.stem}-{_plain(backend)}.png"))
+
+
+def _plot(backend: str, rows: list[Row], path: Path) -> None:
+    """Time against size on the left, the ratio to each peer on the right."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (times, ratio) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for (_, work, peer), members in groups(rows).items():
+        sizes = [math.prod(row["shape"]) for row in members]
+        times.plot(sizes, [row["peer_s"] for row in members], "o--", label=peer)
+        drawn = ratio.plot(sizes, [row["ratio"] for row in members], "o-", label=f"beside {peer}")
+        low, high = zip(*(row["ratio_quartiles"] for row in members), strict=True)
+        ratio.fill_between(sizes, low, high, alpha=0.2, color=drawn[0].get_color())
+    times.plot(sizes, [row["ours_s"] for row in members], "ko-", label="axisoft")
+    times.plot(sizes, [row["copy_s"] for row in members], ":", color="grey", label="plain copy")
+    times.set(xscale="log", yscale="log", xlabel="elements (float32)", ylabel="seconds", title=f"{work} on {backend}")
+    ratio.axhline(1.0, color="grey", linewidth=0.8)
+    ratio.set(xscale="log", yscale="log", xlabel="elements (float32)", title="axisoft's time over the peer's")
+    ratio.set_yticks([0.1, 0.2, 0.5, 1, 2, 5], ["0.1", "0.2", "0.5", "1", "2", "5"])
+    for axes in (times, ratio):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

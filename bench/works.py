@@ -1,0 +1,184 @@
+"""What is measured: each case is a piece of work on one array, done by axisoft and by a peer, and the bar it must meet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from bench import libraries
+
+# The shapes and axes that the bars of the softmax family are about.
+SHAPES = (
+    ((4096, 1024), 1),
+    ((65536, 10), 1),
+    ((8, 21, 256, 256), 1),
+    ((4, 19, 512, 1024), 1),
+    ((64, 32768), 1),
+    ((100_000, 8), 0),
+)
+SMALL = ((4, 10), 1)
+GROWTH = tuple(((max(10**n // 1000, 1), min(10**n, 1000)), 1) for n in range(1, 9))
+FAMILY = ("softmax", "log_softmax", "logsumexp")
+ELEMENTWISE = ("sigmoid", "log_sigmoid", "softplus")
+
+
+@dataclass(frozen=True)
+class Case:
+    """``work`` on an array of a shape, in one backend, beside one peer.
+
+    kind : "shapes", "small" or "growth"; the report has a table or a plot of each.
+    data : "normal" (with a spike in every slice of a few) or "confident" (one class 20 above the others, everywhere).
+    bar : the largest ratio of axisoft's time to the peer's; None where it is only watched.
+    memory : whether the peak memory is measured too, in a process of its own.
+    memory_bar : the most that axisoft may allocate beside its result, as a part of the input.
+    """
+
+    backend: str
+    work: str
+    peer: str
+    shape: tuple[int, ...]
+    axis: int
+    dtype: str = "float32"
+    kind: str = "shapes"
+    data: str = "normal"
+    bar: float | None = None
+    memory: bool = False
+    memory_bar: float | None = None
+    mean_bar: float | None = None
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def name(self) -> str:
+        shape = " x ".join(map(str, self.shape))
+        over = "" if self.axis == len(self.shape) - 1 else f" over axis {self.axis}"
+        return f"{shape}{over}, {self.dtype}{'' if self.data == 'normal' else ', ' + self.data}"
+
+    def inputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits with spikes, since tame ones prove nothing, and a class for every slice."""
+        rng = np.random.default_rng(self.elements)
+        x = rng.standard_normal(self.shape, dtype=self.dtype)
+        x *= 3
+        slices = np.moveaxis(x, self.axis, -1)  # a view
+        if self.data == "confident":
+            slices[..., 0] += 20
+        else:
+            slices[..., 0].flat[::7] = 40
+        if slices.ndim > 1 and slices.shape[0] > 2:
+            slices[1] += 1e4
+        return x, rng.integers(0, self.shape[self.axis], size=slices.shape[:-1])
+
+    def trial(self) -> libraries.Trial:
+        return libraries.trial(self.backend, self.work, self.peer, *self.inputs(), self.axis)
+
+
+def _family(backend: str, peer: str, bars: dict[str, tuple[float | None, float | None]]) -> Iterator[Case]:
+    for work in FAMILY:
+        bar, mean = bars.get(work, (None, None))
+        for shape, axis in SHAPES:
+            for dtype in ("float32", "float64"):
+                if bar is None and dtype == "float64":
+                    continue
+                # A bar for a million elements and more, beside libraries that have fast kernels.
+                binds = bar is not None and (peer == "scipy" or math.prod(shape) >= 1e6 or backend == "jax")
+                memory = peer == "scipy" and (shape, dtype) == ((4, 19, 512, 1024), "float32")
+                yield Case(
+                    backend, work, peer, shape, axis, dtype, bar=bar if binds else None, mean_bar=mean,
+                    memory=memory, memory_bar=0.1 if memory else None,
+                )  # fmt: skip
+        yield Case(backend, work, peer, (4096, 1024), 1, data="confident")
+
+
+def _growth(backend: str, *peers: str) -> Iterator[Case]:
+    for peer in peers:
+        for shape, axis in GROWTH:
+            yield Case(backend, "softmax", peer, shape, axis, kind="growth")
+
+
+def _small(backend: str, peer: str, bars: dict[str, float]) -> Iterator[Case]:
+    for work, bar in bars.items():
+        yield Case(backend, work, peer, *SMALL, kind="small", bar=bar)
+
+
+def numpy_cases() -> Iterator[Case]:
+    yield from _small("numpy", "scipy", {"softmax": 1.3, "log_softmax": 1.2, "logsumexp": 0.35})
+    yield from _family(
+        "numpy", "scipy", dict.fromkeys(("softmax", "log_softmax"), (1.0, 0.5)) | {"logsumexp": (0.6, 0.25)}
+    )
+    for data in ("normal", "confident"):
+        yield Case(
+            "numpy", "cross_entropy", "scipy", (4096, 8000), 1, data=data,
+            bar=0.5 if data == "normal" else None, memory=data == "normal", memory_bar=0.1 if data == "normal" else None,
+        )  # fmt: skip
+    for work in ELEMENTWISE:
+        yield Case("numpy", work, "scipy", (4096, 1024), 1)
+    yield from _family("numpy", "torch", {})
+    for work in ("cross_entropy", "cross_entropy and gradient"):
+        yield Case("numpy", work, "torch", (4096, 8000), 1)
+        yield Case("numpy", work, "torch", (8, 21, 256, 256), 1)
+    yield from _growth("numpy", "scipy", "torch")
+
+
+def torch_cases(backend: str = "torch") -> Iterator[Case]:
+    yield from _small(backend, "torch", {"softmax": 3.0, "cross_entropy": 3.0})
+    yield from _small(backend, "torch", dict.fromkeys(("log_softmax", "logsumexp", "cross_entropy and gradient")))
+    yield from _family(backend, "torch", dict.fromkeys(FAMILY, (1.1, None)))
+    bars = {"cross_entropy": (0.7, 1.2), "cross_entropy and gradient": (0.75, 1.15)}
+    for work, (large, small) in bars.items():
+        for shape, bar in (
+            ((4096, 16000), large),
+            ((512, 128256), large),
+            ((8192, 1000), small),
+            ((65536, 21), small),
+        ):
+            yield Case(backend, work, "torch", shape, 1, bar=bar, memory=bar == large)
+        yield Case(backend, work, "torch", (8, 21, 256, 256), 1)
+        yield Case(backend, work, "torch", (4096, 16000), 1, data="confident")
+    for work in ELEMENTWISE:
+        yield Case(backend, work, "torch", (4096, 1024), 1)
+    yield from _growth(backend, "torch")
+
+
+def jax_cases(backend: str = "jax") -> Iterator[Case]:
+    yield Case(backend, "softmax", "jax", *SMALL, kind="small", bar=1.0)
+    yield from _family(backend, "jax", dict.fromkeys(FAMILY, (1.3, None)))
+    for shape in ((4096, 1000), (4096, 16000), (65536, 21)):
+        yield Case(backend, "cross_entropy and gradient", "optax", shape, 1, bar=1.3, memory=True)
+    for work in ELEMENTWISE:
+        yield Case(backend, work, "jax", (4096, 1024), 1)
+    yield from _growth(backend, "jax")
+
+
+def cupy_cases() -> Iterator[Case]:
+    yield from _small("cupy", "cupyx", dict.fromkeys(FAMILY))
+    yield from _family("cupy", "cupyx", {})
+    yield Case("cupy", "cross_entropy", "cupyx", (4096, 8000), 1)
+    yield from _growth("cupy", "cupyx")
+
+
+CASES: dict[str, Callable[[], Iterator[Case]]] = {
+    "numpy": numpy_cases,
+    "torch": torch_cases,
+    "jax": jax_cases,
+    "cupy": cupy_cases,
+    "torch:cuda": partial(torch_cases, "torch:cuda"),
+    "jax:cuda": partial(jax_cases, "jax:cuda"),
+}
+
+
+def is_quick(case: Case) -> bool:
+    """What the quick mode runs: everything small, and of each piece of work what takes milliseconds."""
+    if case.memory and case.elements > 4e7:
+        return False
+    return case.elements <= 5e6 or (case.bar is not None and case.dtype == "float32" and case.elements <= 4e7)
+
+
+def find(backend: str, **wanted: Any) -> list[Case]:
+    return [case for case in CASES[backend]() if all(getattr(case, k) == v for k, v in wanted.items())]
