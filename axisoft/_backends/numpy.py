@@ -56,6 +56,15 @@ class _Namespace:
         return x.strides[axis] == x.itemsize
 
     @staticmethod
+    def none(mask):
+        return not mask.any()
+
+    @staticmethod
+    def put_over(x, index, value, axis):
+        np.put_along_axis(x, index, value, axis)
+        return x
+
+    @staticmethod
     def where_true(mask, function, y, x, axes):
         count = np.count_nonzero(mask)
         if 4 * count > mask.size:  # to pick them out would cost more

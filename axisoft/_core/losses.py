@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import SIGMOID, SOFTPLUS, tail
 from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, PER_TERM, SOFTMAX, centred
-from axisoft._core.stable import below, classes, hide, others, pick, product, shifted, sum_to, total, visible
+from axisoft._core.stable import below, exponential, hide, others, pick, product, put, shifted, sum_to, total, visible
 from axisoft._core.weights import (
     WEIGHTS,
     admit,
@@ -37,7 +37,7 @@ class _Slices(NamedTuple):
 
     x: Any  # -inf where hidden
     shift: Any
-    d: Any
+    d: Any  # None if it is not wanted
     e: Any
     s: Any
     rest: Any  # s without its largest term
@@ -47,12 +47,20 @@ class _Slices(NamedTuple):
         return self.shift + self.log
 
 
-def _slices(x, where, *, axis, xp):
+def _slices(x, where, *, axis, xp, distances):
+    """``distances`` : whether d is wanted."""
     x = hide(x, where, xp)
     _, shift, d = shifted(x, (axis,), xp)
-    e = xp.exp(d)
+    d, e = (d, xp.exp(d)) if distances else (None, exponential(d, xp))
     s, rest = others(e, (axis,), xp)
     return _Slices(x, shift, d, e, s, rest, xp.log1p(rest))
+
+
+def _kernel(name, x, where, known, label_smoothing, z_loss, axis, xp):
+    """What a kernel of the library makes of the plainest case: class indices, and nothing on top."""
+    if known.soft is None and where is None and not label_smoothing and not z_loss and hasattr(xp, name):
+        return getattr(xp, name)(x, known.index, axis)
+    return None
 
 
 def _smoothing(x, weight, where, *, axis, label_smoothing, xp):
@@ -71,7 +79,11 @@ def cross_entropy(x, targets, weight, sample_weight, where, *, xp, axis, ignore_
     if 0 in x.shape:
         return xp.sum(x, axis=axis)
     known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
-    of = _slices(x, where, axis=axis, xp=xp)
+    plain = _kernel("surprisal", x, where, known, label_smoothing, z_loss, axis, xp)
+    if plain is not None:
+        loss = times(known.class_weight, settle(plain, known, xp))
+        return xp.squeeze(times(known.factor, settle(loss, known, xp)), axis=axis)
+    of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None or label_smoothing)
     log = settle(of.log, known, xp)
     if known.soft is None:
         d = below(pick(of.x, known.index, axis, xp), of.shift, xp)
@@ -105,8 +117,12 @@ def _logit_gradient(x, targets, weight, sample_weight, where, *, xp, axis, ignor
     if 0 in x.shape:
         return xp.zeros_like(x)
     known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
-    of = _slices(x, where, axis=axis, xp=xp)
-    p = of.e / of.s
+    plain = _kernel("surprisal_slope", x, where, known, label_smoothing, z_loss, axis, xp)
+    if plain is not None:
+        return times(known.factor, settle(times(known.class_weight, plain), known, xp))
+    of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None)
+    p = of.e
+    p /= of.s
     each, every, z = 0.0, 0.0, 0.0
     if label_smoothing:
         each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
@@ -119,7 +135,9 @@ def _logit_gradient(x, targets, weight, sample_weight, where, *, xp, axis, ignor
         each_target = each if isinstance(each, float) else pick(each, known.index, axis, xp)
         u = (1.0 - label_smoothing) * (1.0 if known.class_weight is None else known.class_weight)
         at_target = p_target * (every - each_target + z) - (u + each_target) * q_target
-        y = xp.where(classes(x, axis, xp) == known.index, at_target, (u + every + z) * p - each)
+        whole = u + every + z
+        y = p if isinstance(whole, float) and whole == 1.0 else whole * p
+        y = put(y - each if label_smoothing else y, known.index, at_target, axis, xp)
     else:
         q = xp.where(of.d == 0, of.rest / of.s, 1.0 - p)
         u = (1.0 - label_smoothing) * known.soft + each
@@ -238,10 +256,14 @@ def _class_terms(t, arrays, do, xp, *, axis, label_smoothing, z_loss, **_):
 def _cross_entropy_gradient(arrays, known, do, xp, **static):
     x, _, _, _, where = arrays
     rows = do(LOGIT_GRADIENT, *arrays, **static)
-    dead = ~xp.isfinite(x)
-    for shown in (where, known.named):
-        dead = dead if shown is None else dead | ~shown
-    return rows, dead & (rows == 0)
+
+    def dead():
+        found = ~xp.isfinite(x)
+        for shown in (where, known.named):
+            found = found if shown is None else found | ~shown
+        return found & (rows == 0)
+
+    return rows, dead
 
 
 LOGITS = ("logits", "targets", "weight", "sample_weight", "where")
@@ -268,7 +290,7 @@ def _nll_gradient(arrays, known, do, xp, *, axis, **_):
     log_probs, targets, *_ = arrays
     indicator = as_floats(log_probs, targets, known, axis, xp)
     rows = times(known.factor, admit(times(known.class_weight, -indicator), known, xp))
-    return rows, admit(indicator, known, xp) == 0
+    return rows, lambda: admit(indicator, known, xp) == 0
 
 
 def _nll_terms(t, arrays, do, xp, **_):
@@ -298,7 +320,7 @@ def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
 
 def _weighted(factor, y, xp):
     """``factor * y``, 0 at a factor of 0 even of what is not finite. The derivative along it is y, where that is."""
-    return y if factor is None else product(factor, y, xp, (factor == 0) & ~xp.isfinite(y))
+    return y if factor is None else product(factor, y, xp, lambda: (factor == 0) & ~xp.isfinite(y))
 
 
 def _binary_slopes(arrays, wanted, do, xp):
@@ -319,8 +341,8 @@ def _binary_slopes(arrays, wanted, do, xp):
 
 
 def _dead(slope, arrays, xp):
-    """Where a slope is 0 because the logit is infinite, or is NaN and has no weight."""
-    return (slope == 0) & ~xp.isfinite(arrays[0])
+    """Tells where a slope is 0 because the logit is infinite, or is NaN and has no weight."""
+    return lambda: (slope == 0) & ~xp.isfinite(arrays[0])
 
 
 def _binary_jvp(tangents, y, arrays, do, xp):

@@ -8,9 +8,15 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     quiet                    true if inf - inf is NaN and no warning
     sums_in_pairs(x, axis)   whether its own sum along that axis is as accurate as one in pairs
     exp_of(d)                exp(d), written over d
+    none(mask)               whether it can be told here and now that the mask is False throughout
     where_true(mask, function, y, x, axes)
                              y, but ``function(x, axes)`` in the slices where the mask holds; it can look at the mask,
                              and so needs to call the function on those slices alone
+    put_over(x, index, value, axis)
+                             x with ``x[index] = value`` along the axis, written over x
+    surprisal(x, index, axis), surprisal_slope(x, index, axis)
+                             -log softmax(x)[index] and its derivative, by a kernel of the library that means the same;
+                             None where it has none for such an x
 """
 
 from __future__ import annotations
@@ -51,12 +57,20 @@ def cut(x, axis, start, stop):
     return x[(slice(None),) * axis + (slice(start, stop), ...)]
 
 
+def none(mask, xp):
+    """Whether a mask is False throughout; False also where a value may not be looked at."""
+    return hasattr(xp, "none") and xp.none(mask)
+
+
 def product(coefficient, t, xp, dead=None):
     """``coefficient * t``, 0 where ``dead`` whatever t is: NaN behind a mask stays there.
 
-    Dead is what has a coefficient of 0, unless told otherwise. The derivative along a dead coefficient is 0 too.
+    Dead is what has a coefficient of 0, unless a function tells otherwise. The derivative along a dead coefficient is 0
+    too. One t for many coefficients is worth a look: if all of it is finite, 0 times it is 0 anyway.
     """
-    return coefficient * xp.where(coefficient == 0 if dead is None else dead, 0.0, t)
+    if math.prod(t.shape) < math.prod(coefficient.shape) and none(~xp.isfinite(t), xp):
+        return coefficient * t
+    return coefficient * xp.where(coefficient == 0 if dead is None else dead(), 0.0, t)
 
 
 def hide(x, where, xp):
@@ -140,6 +154,13 @@ def pick(x, index, axis, xp):
         return xp.take_along_axis(x if x.shape == shape else xp.broadcast_to(x, shape), index, axis=axis)
     # Libraries from before the 2024.12 standard: one term of this sum is not zero, so it is exact.
     return xp.sum(xp.where(classes(x, axis, xp) == index, x, 0.0), axis=axis, keepdims=True)
+
+
+def put(x, index, value, axis, xp):
+    """x with ``x[index] = value`` along ``axis``; nobody uses x again."""
+    if hasattr(xp, "put_over"):
+        return xp.put_over(x, index, value, axis)
+    return xp.where(classes(x, axis, xp) == index, value, x)
 
 
 def sum_to(x, shape, xp):

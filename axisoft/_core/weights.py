@@ -15,7 +15,7 @@ import math
 from typing import Any, NamedTuple
 
 from axisoft._core.op import Op
-from axisoft._core.stable import along, classes, pick, product, sum_to, total, visible
+from axisoft._core.stable import along, classes, none, pick, product, sum_to, total, visible
 
 
 class Samples(NamedTuple):
@@ -78,8 +78,14 @@ def per_sample(a, x, axis, xp):
 
 def settle(y, samples, xp):
     """Dropped samples give 0, whatever their rows hold; classes that do not exist give NaN."""
-    y = visible(y, samples.kept, xp)
-    return y if samples.bad is None else xp.where(samples.bad, math.nan, y)
+    if samples.kept is not None and not none(~samples.kept, xp):
+        y = visible(y, samples.kept, xp)
+    return spoil(y, samples, xp)
+
+
+def spoil(y, samples, xp):
+    """Classes that do not exist give NaN."""
+    return y if samples.bad is None or none(samples.bad, xp) else xp.where(samples.bad, math.nan, y)
 
 
 def admit(y, samples, xp, known_by=None):
@@ -89,8 +95,7 @@ def admit(y, samples, xp, known_by=None):
     """
     if samples.kept is not None:
         y = xp.where(samples.kept | xp.isfinite(y if known_by is None else known_by), y, 0.0)
-    y = visible(y, samples.named, xp)
-    return y if samples.bad is None else xp.where(samples.bad, math.nan, y)
+    return spoil(visible(y, samples.named, xp), samples, xp)
 
 
 def as_floats(x, targets, known, axis, xp):
@@ -129,7 +134,7 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), gradient_promis
     """An op of (x, targets, weight, sample_weight, ...) whose rules follow from what is particular to it.
 
     gradient(arrays, known, do, xp, **static) : the derivative of each sample's loss along its row, as large as x, and
-        where it is 0 because nothing there counts, and not because of a weight that is 0.
+        a function that tells where it is 0 because nothing there counts, and not because of a weight that is 0.
     terms(t, arrays, do, xp, **static) : ``by_target`` and ``by_class`` of the module's formula; None for none.
     """
 
