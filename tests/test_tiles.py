@@ -46,8 +46,9 @@ LAYOUTS = {
 def executor(target, monkeypatch):
     """The executor with small tiles, in two threads."""
     from axisoft._backends import numpy as executor
+    from axisoft._backends import tiles
 
-    monkeypatch.setattr(executor, "TILE", 4096)
+    monkeypatch.setattr(tiles, "TILE", 4096)
     monkeypatch.setattr(executor, "SMALL", 0)
     monkeypatch.setattr(executor, "LEAST", 1)
     monkeypatch.setattr(_backends, "thread_limit", lambda: 2)

@@ -1,8 +1,6 @@
 """NumPy: the formulas, over tiles that stay in the processor's cache, spread over threads.
 
-A formula is some ten passes over its array. Run over all of a large array they wait for memory; run over one tile after
-another they find it in the cache, and what they make on the way is as small as the tile. No warning of the infinities
-and NaN that pass through comes out.
+No warning of the infinities and NaN that pass through comes out.
 """
 
 from __future__ import annotations
@@ -17,16 +15,12 @@ import array_api_compat.numpy as compat
 import numpy as np
 
 from axisoft import _backends, _core
+from axisoft._backends import tiles
 
-# Bytes of a tile in the dtype that is computed in: a formula then works within a few megabytes of cache, and a tile is
-# worth the handful of microseconds that each of NumPy's calls takes.
-TILE = 1 << 21
 # Elements of the smallest tile: some hundred microseconds.
 LEAST = 1 << 17
 # Elements below which a call is run as it is: looking for tiles would take longer than they save.
 SMALL = 1 << 14
-# A run along memory is short up to here, and NumPy's loops spend their time between runs.
-SHORT = 64
 
 
 class _Namespace:
@@ -45,6 +39,17 @@ class _Namespace:
     @staticmethod
     def sum(x, axis, keepdims=False):
         return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+    @staticmethod
+    def expand_dims(x, axis):
+        return x.reshape(x.shape[:axis] + (1,) + x.shape[axis:])
+
+    @staticmethod
+    def take_along_axis(x, index, axis):
+        if x.ndim == 2:
+            rows = np.arange(len(index))
+            return x[rows[:, None], index] if axis == 1 else x[index, np.arange(index.shape[1])]
+        return np.take_along_axis(x, index, axis)
 
     @staticmethod
     def exp_of(d):
@@ -77,21 +82,18 @@ class _Namespace:
         return y
 
 
-# glibc gives blocks above a threshold back to the system as soon as they are freed, and each tile would wait for fresh
-# pages: 3.7 ns an element for a cross-entropy that takes 1.1 without. Freeing one large block raises the threshold.
-np.empty((1 << 25) - (1 << 16), dtype=np.uint8)
-
 _xp = _Namespace()
 _formula = _core.by_formula(_xp)
 
 
-def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), **static):
+def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), threads=None, **static):
+    """``threads`` : at most as many; None for the limit that the user has set."""
     arrays = _plain(arrays)
     with np.errstate(all="ignore"):
         if arrays[0].size <= SMALL:
             y = _core.evaluate(_formula, op, arrays, xp=_xp, given=given, dtype=dtype, out=out, floats=floats, **static)
             return np.asarray(y)
-        tiled = _Tiled(out, given=given, dtype=dtype, floats=floats)
+        tiled = _Tiled(out, threads, given=given, dtype=dtype, floats=floats)
         return np.asarray(tiled.evaluate(op, arrays, **static))
 
 
@@ -112,6 +114,23 @@ def pullback(op, arrays, wanted, *, xp, **static):
     return np.asarray(y), quiet
 
 
+def run(op, arrays, options, threads):
+    """One op on arrays of the dtypes it takes, for a library that shares NumPy's memory."""
+    with np.errstate(all="ignore"):
+        if arrays[0].size <= SMALL:
+            return np.asarray(_formula(op, *arrays, **options))
+        return np.asarray(_Tiled(arrays[0].dtype, threads).do(op, *arrays, **options))
+
+
+def pull(op, g, y, arrays, wanted, options, threads):
+    """As ``run``, its rule: a list of cotangents."""
+    with np.errstate(all="ignore"):
+        if arrays[0].size <= SMALL:
+            return _plain(op.vjp(g, y, arrays, wanted, _formula, _xp, **options))
+        tiled = _Tiled(arrays[0].dtype, threads, dtype=arrays[0].dtype)
+        return _plain(tiled.vjp(op, g, y, arrays, wanted, _formula, _xp, **options))
+
+
 def _plain(arrays):
     """What they hold, as ndarrays: the arithmetic of subclasses (numpy.matrix) is not that of arrays, and a reduction
     over everything gives NumPy a scalar, where an array went in and so an array comes out."""
@@ -122,41 +141,55 @@ def values(x):
     return np.asarray(x)
 
 
+def device(x):
+    """None: there is only one."""
+    return None
+
+
 # Tiles ----------------------------------------------------------------------------------------------------------------
 
 
 class _Tiled:
     """Runs ops of one call tile by tile. The arrays are cast in each tile; ``out`` is the dtype of what comes out."""
 
-    def __init__(self, out, given=None, dtype=None, floats=()):
+    def __init__(self, out, threads=None, given=None, dtype=None, floats=()):
         self.out, self.casts = out, {"given": given, "dtype": dtype, "floats": floats}
+        self.threads = _backends.thread_limit() if threads is None else threads
+
+    def tiles(self, op, arrays, options, results=()):
+        dtype = self.casts["dtype"] or self.out
+        # A tile for each thread at least, but for the smallest that are worth their while.
+        each = max(math.ceil(arrays[0].size / self.threads), LEAST)
+        cut = _Tiles(op, arrays, options, min(each, tiles.TILE // np.dtype(dtype).itemsize), _xp, results)
+        cut.threads = self.threads
+        return cut
 
     def evaluate(self, op, arrays, *, reduction="none", weighted=False, **options):
         """All of a call. A sum or a mean is made of those of the tiles: no array has a loss per element."""
         if reduction == "none":
             return self.do(op, *arrays, **options)
-        tiles = _Tiles(op, arrays, self.casts["dtype"], options)
-        sums = np.empty((2, len(tiles.places)), dtype=self.out)
+        cut = self.tiles(op, arrays, options)
+        sums = np.empty((2, len(cut.places)), dtype=self.out)
 
         def run(i):
-            place = tiles.places[i]
-            tile = tiles.cut(place)
-            sums[0, i] = self._whole(op, tile, tiles.options, reduction="sum")
+            place = cut.places[i]
+            tile = cut.cut(place)
+            sums[0, i] = self._whole(op, tile, cut.options, reduction="sum")
             if weighted and reduction == "mean":
-                sums[1, i] = self._whole(op.weights, tile, tiles.options, reduction="sum")
+                sums[1, i] = self._whole(op.weights, tile, cut.options, reduction="sum")
             else:
-                sums[1, i] = math.prod(s.stop - s.start for s in tiles.of_result(place))
+                sums[1, i] = math.prod(s.stop - s.start for s in cut.of_result(place))
 
-        _spread(run, len(tiles.places))
+        cut.spread(run, len(cut.places))
         return _formula(_core.REDUCTION, *sums, mean=reduction == "mean")
 
     def do(self, op, *arrays, **options):
         if op.result is None:
             return _formula(op, *arrays, **options)
         keepdims = options.pop("keepdims", False)
-        tiles = _Tiles(op, arrays, self.casts["dtype"], options)
-        y = tiles.run(op.result, self.out, lambda tile: self._whole(op, tile, tiles.options))
-        return np.expand_dims(y, tiles.axes) if keepdims else y
+        cut = self.tiles(op, arrays, options)
+        y = cut.run(op.result, self.out, lambda tile: self._whole(op, tile, cut.options))
+        return np.expand_dims(y, cut.axes) if keepdims else y
 
     def vjp(self, op, g, y, arrays, wanted, do, xp, **options):
         """The cotangent along the first array, slice by slice; those along others are sums over all of it."""
@@ -164,106 +197,31 @@ class _Tiled:
             return op.vjp(g, y, _core.cast(arrays, **self.casts, xp=xp), wanted, _formula, xp, **options)
         if options.pop("keepdims", False):
             g, y = (np.squeeze(a, axis=options["axis"]) for a in (g, y))
-        tiles = _Tiles(op, arrays, self.casts["dtype"], options, (g, y))
+        cut = self.tiles(op, arrays, options, (g, y))
 
         def pull(tile):
             *tile, g, y = tile
-            return op.vjp(g, y, _core.cast(tile, **self.casts, xp=xp), wanted, _formula, xp, **tiles.options)[0]
+            return op.vjp(g, y, _core.cast(tile, **self.casts, xp=xp), wanted, _formula, xp, **cut.options)[0]
 
-        return [tiles.run("element", arrays[0].dtype, pull), *[None] * (len(arrays) - 1)]
+        return [cut.run("element", arrays[0].dtype, pull), *[None] * (len(arrays) - 1)]
 
     def _whole(self, op, tile, options, **more):
         return _core.evaluate(_formula, op, tile, xp=_xp, out=self.out, **self.casts, **options, **more)
 
 
-class _Tiles:
-    """Where the tiles of an op's arrays are, and of ``results``, arrays in the shape of its result."""
+class _Tiles(tiles.Tiles):
+    @staticmethod
+    def strides(x):
+        return x.strides
 
-    def __init__(self, op, arrays, dtype, options, results=()):
-        arrays = (*arrays, *results)
-        self.x = x = arrays[0]
-        axis = options.get("axis", ())
-        self.axes = (axis,) if isinstance(axis, int) else axis
-        self.slices = tuple(n for i, n in enumerate(x.shape) if i not in self.axes)
-        self.result = op.result
-        self.per = [*op.per[: len(arrays) - len(results)], *[op.result] * len(results)]
-        for i, a in enumerate(arrays):
-            if self.per[i] == "slice" and a is not None and a.ndim == x.ndim > len(self.slices):
-                self.per[i] = "element"
-        shapes = {"element": x.shape, "slice": self.slices}
-        self.arrays = [
-            a if a is None or per == "class" else np.broadcast_to(a, shapes[per])
-            for a, per in zip(arrays, self.per, strict=True)
-        ]
-        # A tile for each thread at least, but for the smallest that are worth their while.
-        each = max(math.ceil(x.size / _backends.thread_limit()), LEAST)
-        sizes = _sizes(x, self.axes, min(each, TILE // np.dtype(dtype).itemsize))
-        self.order = _order(x, self.axes, sizes)
-        self.options = options
-        if self.order is not None:
-            self.options = options | {"axis": self.order[0] if isinstance(axis, int) else self.order}
-        cuts = ([slice(k, min(k + size, n)) for k in range(0, n, size)] for n, size in zip(x.shape, sizes, strict=True))
-        self.places = list(itertools.product(*cuts))
+    @staticmethod
+    def empty(shape, dtype, like):
+        return np.empty_like(like, dtype=dtype, subok=False) if shape == like.shape else np.empty(shape, dtype=dtype)
 
-    def of_slices(self, place):
-        return tuple(s for i, s in enumerate(place) if i not in self.axes)
+    contiguous = staticmethod(np.ascontiguousarray)
 
-    def of_result(self, place):
-        return place if self.result == "element" else self.of_slices(place)
-
-    def cut(self, place):
-        """The parts of all arrays in one place, turned if that makes for longer runs along memory."""
-        return [
-            a if a is None or per == "class" else a[self.of_slices(place)] if per == "slice" else self._turned(a[place])
-            for a, per in zip(self.arrays, self.per, strict=True)
-        ]
-
-    def _turned(self, a):
-        return a if self.order is None else np.ascontiguousarray(np.moveaxis(a, self.axes, self.order))
-
-    def run(self, per, dtype, compute):
-        """An array of what ``compute`` gives for each tile, with a value per element or per slice."""
-        if len(self.places) == 1 and self.order is None:
-            return compute(self.arrays).astype(dtype, copy=False)
-        if per == "slice":
-            y = np.empty(self.slices, dtype=dtype)
-        else:
-            y = np.empty_like(self.x, dtype=dtype, subok=False)
-
-        def fill(i):
-            place = self.places[i]
-            part = compute(self.cut(place))
-            if per == "slice":
-                y[self.of_slices(place)] = part
-            else:
-                y[place] = part if self.order is None else np.moveaxis(part, self.order, self.axes)
-
-        _spread(fill, len(self.places))
-        return y
-
-
-def _sizes(x, axes, reach):
-    """The extent of a tile: all of ``axes``, and of the others as far as ``reach`` elements go, fastest axis first."""
-    reach = max(reach // math.prod(x.shape[i] for i in axes), 1)
-    sizes = list(x.shape)
-    for i in sorted(set(range(x.ndim)) - set(axes), key=lambda i: abs(x.strides[i])):
-        count = math.ceil(x.shape[i] / min(x.shape[i], reach))
-        sizes[i] = math.ceil(x.shape[i] / count)
-        reach = max(reach // sizes[i], 1)
-    return sizes
-
-
-def _order(x, axes, sizes):
-    """Where ``axes`` go in a copy of each tile, so that it runs along memory for long; None if it does as it is.
-
-    First, if they are what runs along memory now and they are short; last, if another axis does and the tile's part of
-    that is short while they are long.
-    """
-    fastest = min((i for i, n in enumerate(x.shape) if n > 1), key=lambda i: abs(x.strides[i]))
-    long = math.prod(x.shape[i] for i in axes) > SHORT
-    if fastest in axes:
-        return None if long else tuple(range(len(axes)))
-    return tuple(range(x.ndim - len(axes), x.ndim)) if long and sizes[fastest] <= SHORT else None
+    def spread(self, run, count):
+        _spread(run, count, self.threads)
 
 
 # Threads --------------------------------------------------------------------------------------------------------------
@@ -297,13 +255,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.forget)
 
 
-def _spread(run, count):
-    """Call ``run`` with each number below ``count``, in this thread and in as many others as the limit allows.
+def _spread(run, count, limit):
+    """Call ``run`` with each number below ``count``, in at most ``limit`` threads, of which this is one.
 
     This thread works too and takes what nobody else has taken, so a pool that others keep busy delays nothing. An
     exception stops all of them after the tile that they are at, and is raised here.
     """
-    threads = min(_backends.thread_limit(), count)
+    threads = min(limit, count)
     number, stop = itertools.count(), threading.Event()
 
     def work():

@@ -121,8 +121,7 @@ def _logit_gradient(x, targets, weight, sample_weight, where, *, xp, axis, ignor
     if plain is not None:
         return times(known.factor, settle(times(known.class_weight, plain), known, xp))
     of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None)
-    p = of.e
-    p /= of.s
+    p = of.e / of.s
     each, every, z = 0.0, 0.0, 0.0
     if label_smoothing:
         each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
