@@ -1,4 +1,4 @@
-"""One case measured: the result validated, then both contenders timed in turn, and their memory where it is asked for."""
+"""One case measured: the result validated, both contenders timed in turn, and their memory where it is asked for."""
 
 from __future__ import annotations
 

@@ -86,8 +86,8 @@ def page(result: dict[str, Any], stem: str) -> str:
         "# Measured speed",
         f"{machine['cpu']}, {machine['processors']} processors{', ' + machine['gpu'] if 'gpu' in machine else ''}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + ". Each ratio is axisoft's time over the peer's: the median of interleaved runs and, in brackets, its quartiles. "
-        "GB/s are those of reading the input and writing the result once, beside a plain copy.",
+        + ". Each ratio is axisoft's time over the peer's: the median of interleaved runs and, in brackets, its "
+        "quartiles. GB/s are those of reading the input and writing the result once, beside a plain copy.",
     ]
     rows = [
         (f"{name}", f"{mean:.2f}", "" if bar is None else f"{bar:g}", verdict(mean, bar))
@@ -148,7 +148,7 @@ def _plot(backend: str, rows: list[Row], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, (times, ratio) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for (_, work, peer), members in groups(rows).items():
+    for (_, _, peer), members in groups(rows).items():
         sizes = [math.prod(row["shape"]) for row in members]
         times.plot(sizes, [row["peer_s"] for row in members], "o--", label=peer)
         drawn = ratio.plot(sizes, [row["ratio"] for row in members], "o-", label=f"beside {peer}")
@@ -156,7 +156,13 @@ def _plot(backend: str, rows: list[Row], path: Path) -> None:
         ratio.fill_between(sizes, low, high, alpha=0.2, color=drawn[0].get_color())
     times.plot(sizes, [row["ours_s"] for row in members], "ko-", label="axisoft")
     times.plot(sizes, [row["copy_s"] for row in members], ":", color="grey", label="plain copy")
-    times.set(xscale="log", yscale="log", xlabel="elements (float32)", ylabel="seconds", title=f"{work} on {backend}")
+    times.set(
+        xscale="log",
+        yscale="log",
+        xlabel="elements (float32)",
+        ylabel="seconds",
+        title=f"{rows[0]['work']} on {backend}",
+    )
     ratio.axhline(1.0, color="grey", linewidth=0.8)
     ratio.set(xscale="log", yscale="log", xlabel="elements (float32)", title="axisoft's time over the peer's")
     ratio.set_yticks([0.1, 0.2, 0.5, 1, 2, 5], ["0.1", "0.2", "0.5", "1", "2", "5"])

@@ -1,4 +1,4 @@
-"""What is measured: each case is a piece of work on one array, done by axisoft and by a peer, and the bar it must meet."""
+"""What is measured: each case is a piece of work on one array, by axisoft and by a peer, and the bar it must meet."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def numpy_cases() -> Iterator[Case]:
     for data in ("normal", "confident"):
         yield Case(
             "numpy", "cross_entropy", "scipy", (4096, 8000), 1, data=data,
-            bar=0.5 if data == "normal" else None, memory=data == "normal", memory_bar=0.1 if data == "normal" else None,
+            bar=0.5 if data == "normal" else None,
+            memory=data == "normal", memory_bar=0.1 if data == "normal" else None,
         )  # fmt: skip
     for work in ELEMENTWISE:
         yield Case("numpy", work, "scipy", (4096, 1024), 1)

@@ -10,6 +10,7 @@ import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import array_api_compat.numpy as compat
 import numpy as np
@@ -98,8 +99,9 @@ def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), threads=None, **st
 
 
 def pullback(op, arrays, wanted, *, xp, **static):
-    arrays, options = _plain(arrays), {}
-    do = _formula
+    arrays = _plain(arrays)
+    do: Any = _formula
+    options: dict[str, Any] = {}
     if arrays[0].size > SMALL:
         casts = {name: static.pop(name) for name in ("given", "dtype", "floats") if name in static}
         tiled = _Tiled(casts["dtype"], **casts)
@@ -160,9 +162,8 @@ class _Tiled:
         dtype = self.casts["dtype"] or self.out
         # A tile for each thread at least, but for the smallest that are worth their while.
         each = max(math.ceil(arrays[0].size / self.threads), LEAST)
-        cut = _Tiles(op, arrays, options, min(each, tiles.TILE // np.dtype(dtype).itemsize), _xp, results)
-        cut.threads = self.threads
-        return cut
+        reach = min(each, tiles.TILE // np.dtype(dtype).itemsize)
+        return _Tiles(self.threads, op, arrays, options, reach, _xp, results)
 
     def evaluate(self, op, arrays, *, reduction="none", weighted=False, **options):
         """All of a call. A sum or a mean is made of those of the tiles: no array has a loss per element."""
@@ -210,6 +211,10 @@ class _Tiled:
 
 
 class _Tiles(tiles.Tiles):
+    def __init__(self, threads, *args):
+        super().__init__(*args)
+        self.threads = threads
+
     @staticmethod
     def strides(x):
         return x.strides

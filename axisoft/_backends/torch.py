@@ -7,6 +7,7 @@ PyTorch's microseconds per operation, a large one over tiles that stay in the ca
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import array_api_compat.torch as compat
@@ -15,18 +16,19 @@ from torch.autograd import forward_ad
 
 from axisoft import _core
 from axisoft._backends import numpy, tiles
+from axisoft._core.softmax import LOG_SOFTMAX
 from axisoft._core.stable import classes
+from axisoft._core.weights import WEIGHTS, read_samples
 
-# PyTorch's softmax adds the terms of a slice in some sequence, and more of them drift beyond what is promised: along
-# memory in 16 lanes or so (0.11 of the promise at 1000 equal terms, 10 times it at 10 000), along other axes one by one
-# (0.9 of it at 21, 1.5 times it at 100).
-ALONG_MEMORY = 1024
-ACROSS = 21
-# Its kernel is faster than the formula on NumPy from this many classes on, along memory, and for this many elements.
-MANY = 64
+# PyTorch's softmax adds the terms of a slice in sequence, at best in a few lanes: 1000 nearly equal ones drift by 12
+# ulp in float32 and by 24 in float64. Up to this many it keeps axisoft's promise as it is, and beyond that when it is
+# divided by its own sum, which tells how far it drifted.
+STEADY = 16
+# Along memory its kernel is faster than the formula on NumPy, from this many classes on, for this many elements.
+MANY = 16
 LARGE = 1 << 16
 # Elements of a tile around that kernel: what it makes stays in the cache, and is made in the same memory again.
-REACH = 1 << 19
+REACH = 1 << 20
 
 
 class _Namespace:
@@ -87,24 +89,18 @@ class _Namespace:
     @staticmethod
     def surprisal(x, index, axis):
         """By the probabilities of the others: ``-log1p(-sum_{j != i} p_j)``, or ``-log p_i`` if they are the many."""
-        if not _are_plain((x, index)) or not _is_fast(x, axis):
+        if not _is_fast(x, axis) or not _are_plain((x, index)):
             return None
         p = torch.softmax(x, axis)
         p_index = torch.gather(p, axis, index)
         rest = p.scatter_(axis, index, 0.0).sum(axis, keepdim=True)
-        y = torch.where(p_index < 0.5, -torch.log(p_index), -torch.log1p(-rest))
+        s = p_index + rest
+        y = torch.where(p_index < 0.5, torch.log(s / p_index), -torch.log1p(-rest / s))
         tiny = p_index < 1e-30  # or 0, though its logarithm is far from -inf; then the largest element is another
         if tiny.any():
             d = torch.gather(x, axis, index) - torch.amax(x, axis, keepdim=True)
-            y = torch.where(tiny, -torch.log(torch.amax(p, axis, keepdim=True)) - d, y)
+            y = torch.where(tiny, torch.log(s / torch.amax(p, axis, keepdim=True)) - d, y)
         return y
-
-    @staticmethod
-    def surprisal_slope(x, index, axis):
-        if not _are_plain((x, index)) or not _is_fast(x, axis):
-            return None
-        p = torch.softmax(x, axis).scatter_(axis, index, 0.0)
-        return p.scatter_(axis, index, -p.sum(axis, keepdim=True))
 
     @staticmethod
     def minimum(a, b):
@@ -141,14 +137,9 @@ def _are_plain(arrays):
     return all(a is None or _is_plain(a) for a in arrays)
 
 
-def _is_accurate(x, axis):
-    """Whether PyTorch's softmax over this axis keeps axisoft's promise."""
-    return x.shape[axis] <= (ALONG_MEMORY if x.stride(axis) == 1 else ACROSS)
-
-
 def _is_fast(x, axis):
-    """Whether it is accurate, and faster than the formula on NumPy."""
-    return x.numel() > LARGE and MANY <= x.shape[axis] <= ALONG_MEMORY and x.stride(axis) == 1
+    """Whether a large array lies so in memory that PyTorch's softmax beats the formula on NumPy."""
+    return axis == x.ndim - 1 and x.numel() > LARGE and x.shape[axis] >= MANY and x.is_contiguous()
 
 
 def _on_host(arrays):
@@ -167,48 +158,127 @@ def _run(op, arrays, options):
     """An op without derivatives, in whatever way is fastest for such arrays."""
     if torch.compiler.is_compiling():
         return _formula(op, *arrays, **options)
-    if op.name == "softmax":
-        y = _softmax(*arrays, **options)
+    if _has_kernel(op, arrays, options):
+        y = _by_kernel(op, arrays, options)
         if y is not None:
             return y
-    if _has_kernel(op, arrays, options):
-        cut = _Tiles(op, arrays, options, REACH, xp)
-        return cut.run(op.result, arrays[0].dtype, lambda tile: _formula(op, *tile, **options))
     host = _on_host(arrays)
     if host is None:
         return _formula(op, *arrays, **options)
     return torch.from_numpy(numpy.run(op, host, options, torch.get_num_threads()))
 
 
-def _softmax(x, where, *, axis, zero_if_empty=False):
-    """By PyTorch's kernel; None where it is not accurate, or the formula on NumPy is faster."""
-    if where is not None or zero_if_empty or len(axis) != 1 or not _is_accurate(x, *axis):
-        return None
-    small_or_long = x.numel() <= LARGE or (x.stride(*axis) == 1 and x.shape[axis[0]] >= MANY)
-    if small_or_long or x.device.type != "cpu" or x.dtype not in _HOST:
-        return torch.softmax(x, *axis)
-    return None
+def _rows(x, *others):
+    """2-D views of contiguous tensors whose slices lie along memory, a tile of each after another."""
+    count = x.shape[-1]
+    views = [a.view(-1, count if a.shape == x.shape else 1) for a in (x, *others)]
+    return zip(*(a.split(max(REACH // count, 1)) for a in views), strict=True)
+
+
+def _softmax(x, axis):
+    if x.shape[axis] <= STEADY or not _is_fast(x, axis) or not _is_plain(x):
+        p = torch.softmax(x, axis)
+        return p if x.shape[axis] <= STEADY else p.div_(torch.sum(p, axis, keepdim=True))
+    result, near = torch.empty_like(x), 4 * torch.finfo(x.dtype).eps
+    for row, p in _rows(x, result):
+        s = torch.softmax(row, 1, out=p).sum(1, keepdim=True)
+        if (torch.abs(s - 1.0) > near).any():
+            p.div_(s)
+    return result
+
+
+def _logsumexp(x, axis):
+    """The largest probability is that of exp(0) = 1 in the sum of exp(x - max x)."""
+    m, log_s = _log_sum(x, axis)
+    return torch.where(torch.isfinite(m), m + log_s, m).squeeze(axis)
+
+
+def _log_softmax(x, axis):
+    result = torch.empty_like(x)
+    exact = lambda x, axis: LOG_SOFTMAX.formula(x, None, xp=xp, axis=axis)
+    for row, y in _rows(x, result):
+        m, log_s = _log_sum(row, 1)
+        confident = log_s < math.log(1.35)
+        if 4 * torch.count_nonzero(confident) > confident.numel():
+            return None  # their digits take the formula
+        xp.where_true(confident, exact, torch.sub(row, m, out=y).sub_(log_s), row, (1,))
+    return result
+
+
+def _log_sum(x, axis):
+    p = torch.softmax(x, axis)
+    s = torch.sum(p, axis, keepdim=True) / torch.amax(p, axis, keepdim=True)
+    return torch.amax(x, axis, keepdim=True), torch.log(s)
+
+
+# By the name of the op: how PyTorch's kernel gives one slice after another; None where the formula has to.
+_KERNELS = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
+# A difference of kernels must not make one of these another function than the other.
+_ELEMENTWISE = {
+    "sigmoid": torch.sigmoid,
+    "log_sigmoid": torch.nn.functional.logsigmoid,
+    "softplus": lambda x: -torch.nn.functional.logsigmoid(-x),
+}
 
 
 def _has_kernel(op, arrays, options):
-    """Whether the formula of an op finds a kernel of PyTorch's that is faster."""
-    plain = (
-        op.name == "cross_entropy" and arrays[4] is None and not options["label_smoothing"] and not options["z_loss"]
-    )
-    return plain and not arrays[1].is_floating_point() and _is_fast(arrays[0], options["axis"]) and _are_plain(arrays)
+    """Whether a kernel of PyTorch's is the better way for all of the op, or for a part of its formula."""
+    x = arrays[0]
+    if op.name in _ELEMENTWISE:
+        return True
+    if op.name == "cross_entropy":
+        _, targets, _, _, where = arrays
+        if where is not None or options["label_smoothing"] or options["z_loss"] or targets.is_floating_point():
+            return False
+        return _is_fast(x, options["axis"]) and _are_plain(arrays)
+    if op.name not in _KERNELS or arrays[1] is not None or len(options["axis"]) != 1 or options.get("zero_if_empty"):
+        return False
+    (axis,) = options["axis"]
+    if op.name == "softmax" and 0 not in x.shape and not _is_wrapped(x):
+        # A small one is a call of PyTorch's and nothing else; and elsewhere than here there is no other way as fast.
+        return x.numel() <= LARGE or _is_fast(x, axis) or x.device.type != "cpu" or x.dtype not in _HOST
+    return _is_fast(x, axis) and _is_plain(x)
+
+
+def _by_kernel(op, arrays, options):
+    """The result by PyTorch's kernel, where there is one; None where the formula has to."""
+    if op.name in _ELEMENTWISE:
+        return _ELEMENTWISE[op.name](*arrays)
+    x = arrays[0]
+    if op.name == "cross_entropy":
+        compute = lambda tile: _formula(op, *tile, **options)
+    elif op.name == "logsumexp":
+        compute = lambda tile: _logsumexp(tile[0], -1)
+    else:
+        return _KERNELS[op.name](x, *options["axis"])
+    options, keepdims = dict(options), options.get("keepdims")
+    options.pop("keepdims", None)
+    y = _Tiles(op, arrays, options, REACH, xp).run("slice", x.dtype, compute)
+    return y.unsqueeze(-1) if keepdims else y
+
+
+def _logit_gradient(g, x, targets, weight, sample_weight, *, axis, ignore_index, **_):
+    """``g * weight * (softmax - indicator)``, where the target's own difference is minus the sum of the others."""
+    read = {"axis": axis, "ignore_index": ignore_index, "xp": xp}
+    index = read_samples(x, targets, weight, sample_weight, **read).index.reshape(-1, 1)
+    factor = (g * WEIGHTS.formula(x, targets, weight, sample_weight, **read)).reshape(-1, 1)
+    result = torch.empty_like(x)
+    for row, p, at, by in _rows(x, result, index, factor):
+        p_at = torch.gather(torch.softmax(row, 1, out=p), 1, at)
+        rest = p.scatter_(1, at, 0.0).sum(1, keepdim=True)
+        p.scatter_(1, at, -rest).mul_(by / (p_at + rest))
+    dropped = factor == 0
+    if dropped.any():
+        result.view(-1, x.shape[axis]).masked_fill_(dropped, 0.0)  # whatever their rows hold
+    return result
 
 
 def _pull(op, g, y, arrays, wanted, options):
     """An op's rule, without derivatives of its own: the cotangents of the arrays."""
     if op.result is not None and not torch.compiler.is_compiling():
-        if _has_kernel(op, arrays, options) and not any(wanted[1:]) and _is_plain(g):
-            cut = _Tiles(op, arrays, options, REACH, xp, (g, y))
-
-            def pull(tile):
-                *tile, g, y = tile
-                return op.vjp(g, y, tile, wanted, _formula, xp, **options)[0]
-
-            return [cut.run("element", y.dtype, pull), *[None] * (len(arrays) - 1)]
+        by_kernel = op.name == "cross_entropy" and _has_kernel(op, arrays, options) and not any(wanted[1:])
+        if by_kernel and _is_plain(g) and torch.isfinite(g).all():
+            return [_logit_gradient(g, *arrays[:4], **options), *[None] * (len(arrays) - 1)]
         host = _on_host((*arrays, g, y))
         if host is not None:
             *host, g, y = host
@@ -288,7 +358,7 @@ def _traced(op, arrays, options):
             f"{op.name}: torch.compile is tracing a derivative that is in forward mode or may be differentiated again, "
             "which would come out wrong; differentiate outside of what is compiled, or under torch.no_grad()."
         )
-    # What torch.func differentiates along is known to vary only once an operation has seen it: here, one that does nothing.
+    # What torch.func differentiates along is known to vary only once an operation has seen it: here, an empty one.
     arrays = [None if a is None else a.to(a.dtype) for a in arrays]
     # Traced without a gradient, a Function with setup_context is handed the wrong arguments (PyTorch 2.13).
     varies = any(a is not None and a.requires_grad for a in arrays)
@@ -312,15 +382,12 @@ def do(op, *arrays, **options):
 
 def evaluate(op, arrays, *, given, dtype, out, **static):
     if given is None and arrays[0].dtype == dtype == out and not torch.compiler.is_compiling() and not _varies(arrays):
-        if not (op.name == "softmax" or _has_kernel(op, arrays, static)):
-            host = _on_host(arrays)
-            if host is not None:
-                dtype = host[0].dtype
-                return torch.from_numpy(
-                    numpy.evaluate(
-                        op, host, given=None, dtype=dtype, out=dtype, threads=torch.get_num_threads(), **static
-                    )
-                )
+        host = None if _has_kernel(op, arrays, static) else _on_host(arrays)
+        if host is not None:
+            threads, dtype = torch.get_num_threads(), host[0].dtype
+            return torch.from_numpy(
+                numpy.evaluate(op, host, given=None, dtype=dtype, out=dtype, threads=threads, **static)
+            )
     static |= {"given": given, "dtype": dtype, "out": out}
     return _core.evaluate(do, op, arrays, **{**static, "xp": xp})
 

@@ -56,13 +56,6 @@ def _slices(x, where, *, axis, xp, distances):
     return _Slices(x, shift, d, e, s, rest, xp.log1p(rest))
 
 
-def _kernel(name, x, where, known, label_smoothing, z_loss, axis, xp):
-    """What a kernel of the library makes of the plainest case: class indices, and nothing on top."""
-    if known.soft is None and where is None and not label_smoothing and not z_loss and hasattr(xp, name):
-        return getattr(xp, name)(x, known.index, axis)
-    return None
-
-
 def _smoothing(x, weight, where, *, axis, label_smoothing, xp):
     """The smoothing's weight ``s/K w_c`` of each visible class, laid out to broadcast against x, and its sum over c."""
     w = lay(weight, x, axis, xp)
@@ -79,9 +72,10 @@ def cross_entropy(x, targets, weight, sample_weight, where, *, xp, axis, ignore_
     if 0 in x.shape:
         return xp.sum(x, axis=axis)
     known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
-    plain = _kernel("surprisal", x, where, known, label_smoothing, z_loss, axis, xp)
-    if plain is not None:
-        loss = times(known.class_weight, settle(plain, known, xp))
+    plain = known.soft is None and where is None and not label_smoothing and not z_loss
+    surprisal = xp.surprisal(x, known.index, axis) if plain and hasattr(xp, "surprisal") else None
+    if surprisal is not None:
+        loss = times(known.class_weight, settle(surprisal, known, xp))
         return xp.squeeze(times(known.factor, settle(loss, known, xp)), axis=axis)
     of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None or label_smoothing)
     log = settle(of.log, known, xp)
@@ -117,9 +111,6 @@ def _logit_gradient(x, targets, weight, sample_weight, where, *, xp, axis, ignor
     if 0 in x.shape:
         return xp.zeros_like(x)
     known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
-    plain = _kernel("surprisal_slope", x, where, known, label_smoothing, z_loss, axis, xp)
-    if plain is not None:
-        return times(known.factor, settle(times(known.class_weight, plain), known, xp))
     of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None)
     p = of.e / of.s
     each, every, z = 0.0, 0.0, 0.0

@@ -14,9 +14,9 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
                              and so needs to call the function on those slices alone
     put_over(x, index, value, axis)
                              x with ``x[index] = value`` along the axis, written over x
-    surprisal(x, index, axis), surprisal_slope(x, index, axis)
-                             -log softmax(x)[index] and its derivative, by a kernel of the library that means the same;
-                             None where it has none for such an x
+    surprisal(x, index, axis)
+                             -log softmax(x)[index] by a kernel of the library that means the same; None where it has
+                             none for such an x
 """
 
 from __future__ import annotations
