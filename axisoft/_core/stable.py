@@ -7,6 +7,7 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     rounds                   true if each operation rounds its result: nothing is fused with what made x
     quiet                    true if inf - inf is NaN and no warning
     sums_in_pairs(x, axis)   whether its own sum along that axis is as accurate as one in pairs
+    sums(arrays, axis)       accurate sums of several arrays of one shape, in one pass; the axis stays
     exp_of(d)                exp(d), written over d
     none(mask)               whether it can be told here and now that the mask is False throughout
     where_true(mask, function, y, x, axes)
@@ -36,6 +37,13 @@ def total(x, axes, xp):
     for axis in axes:
         x = _total(x, axis, xp)
     return x
+
+
+def totals(arrays, axes, xp):
+    """``total`` of each of several arrays."""
+    for axis in axes:
+        arrays = xp.sums(arrays, axis) if hasattr(xp, "sums") else [_total(x, axis, xp) for x in arrays]
+    return arrays
 
 
 def _total(x, axis, xp):
@@ -103,13 +111,12 @@ def below(x, shift, xp):
 
     A compiler may fuse a product that made x into the subtraction and so use more digits of x there than the shift has;
     the difference at the largest element would be off by up to half a spacing of x, in either direction, and from 2**31
-    on that is enough for exp to overflow or for every term to vanish. The minimum has to be taken of a rounded x.
+    on that is enough for exp to overflow or for every term to vanish. So a 0 that no compiler knows to be one is added
+    first: the product fuses with that, which rounds it, and the subtraction stays by itself.
     """
-    if getattr(xp, "rounds", False):
-        return xp.subtract(x, shift)
-    d = xp.minimum(x, shift)
-    d -= shift
-    return d
+    if not getattr(xp, "rounds", False):
+        x = x + (shift - shift)
+    return xp.subtract(x, shift)
 
 
 def exponential(d, xp):
@@ -123,17 +130,11 @@ def others(e, axes, xp):
     The largest element has d = 0 and e = 1, and ``e - floor(e)`` leaves it out. Where others have e = 1 too, s is 2 or
     more; and from s = 1.35 on, s - 1 loses no digits worth having, so ties need no count.
     """
-    s = total(e, axes, xp)
-    confident, rest = s < 1.35, s - 1.0
-
-    def summed(e, axes):
-        below_1 = xp.floor(e)
-        below_1 -= e
-        return 0.0 - total(below_1, axes, xp)  # and not -0 for nothing
-
     if hasattr(xp, "where_true"):
-        return s, xp.where_true(confident, summed, rest, e, axes)
-    return s, xp.where(confident, summed(e, axes), rest)
+        s = total(e, axes, xp)
+        return s, xp.where_true(s < 1.35, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes)
+    s, rest = totals((e, e - xp.floor(e)), axes, xp)
+    return s, xp.where(s < 1.35, rest, s - 1.0)
 
 
 def classes(x, axis, xp):
