@@ -37,6 +37,89 @@ def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
     return xp, list(named.values())
 
 
+# The options that a call of plain arguments comes down to, by these: the checks find the same of two such calls.
+_PLAIN: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+
+def over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    """The arrays of a softmax and its options, checked."""
+    key = None
+    if where is None and dtype is None and (axis is None or type(axis) is int):
+        key = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis
+        found = _PLAIN.get(key)
+        if found is not None:
+            return (x, None), found
+    xp, (x, where) = arrays(function, x=x, where=where)
+    static = {"axis": axes(function, axis, x)}
+    mask(function, where, x, xp)
+    static |= {"xp": xp, **dtypes(function, xp, x, dtype)}
+    _keep(key, static, x)
+    return (x, where), static
+
+
+def over_classes(
+    function: str, name: str, x: Any, targets: Any, axis: Any, how: Any, more: tuple[Any, ...], **options: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arrays of a loss over classes and its options, checked.
+
+    ``more`` is weight, sample_weight, ignore_index and, where probabilities may be targets, where and dtype.
+    """
+    key = None
+    if type(axis) is int and type(how) is str and _left_out(more, options):
+        one = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis
+        key = (*one, function, type(targets), getattr(targets, "dtype", None), how)
+        known = _PLAIN.get(key)
+        if known is not None and _fit(function, x, targets, known):
+            return (x, targets, None, None, None) if len(more) > 3 else (x, targets, None, None), known
+    given = x, targets
+    weight, sample_weight, ignore_index, where, dtype = (*more, None, None)[:5]
+    xp, (x, targets, weight, sample_weight, where) = arrays(
+        function, **{name: x}, targets=targets, weight=weight, sample_weight=sample_weight, where=where
+    )
+    axis = axis_of(function, axis, x, name)
+    mask(function, where, x, xp, name)
+    options = {n: number(function, n, value, below=_BELOW[n]) for n, value in options.items()}
+    found, static = classification(
+        function, name, xp, x, targets, axis, weight, sample_weight, ignore_index, how, dtype, soft=len(more) > 3
+    )
+    static |= options
+    if found[0] is given[0] and found[1] is given[1]:  # neither cast nor adopted from another library
+        _keep(key, static, x)
+    return (*found, where) if len(more) > 3 else found, static
+
+
+def _left_out(more: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    """Whether nothing but the arrays is given."""
+    if any(a is not None for a in more):
+        return False
+    return all(type(value) is float and value == 0.0 for value in options.values())
+
+
+_BELOW = {"label_smoothing": 1.0, "z_loss": math.inf}
+
+
+def _fit(function: str, x: Any, targets: Any, static: dict[str, Any]) -> bool:
+    """Whether class indices fit the logits, as to values, shapes and devices, in a call like one that was checked."""
+    shape, axis, xp = x.shape, static["axis"], static["xp"]
+    count = shape[axis]
+    if not count or tuple(targets.shape) != (*shape[:axis], *shape[axis + 1 :]):
+        return False
+    seen = _backends.values(targets, xp)
+    if (seen is None) is static["checked"] or _backends.device(x, xp) != _backends.device(targets, xp):
+        return False
+    if seen is not None and math.prod(shape):
+        _check_classes(function, seen, count, None)
+    return True
+
+
+def _keep(key: tuple[Any, ...] | None, static: dict[str, Any], x: Any) -> None:
+    """Lengths that depend on values, and the default dtype of integers, are looked at in each call."""
+    if key is None or len(_PLAIN) >= 1024 or compat.is_dask_array(x):
+        return
+    if kind_of(static["xp"], x.dtype) == "floating":
+        _PLAIN[key] = static
+
+
 def _sound(function: str, name: str, a: Any) -> Any:
     """The namespace of an array that axisoft can use."""
     xp = _namespace(function, name, a)
@@ -254,7 +337,7 @@ def classification(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arrays of a loss over classes and its options, checked and cast. ``soft``: probabilities may be targets."""
     reduced = tuple(x.shape[:axis]) + tuple(x.shape[axis + 1 :])
-    probabilities = _targets(function, targets, x, axis, reduced, xp, name, soft)
+    probabilities, checked = _targets(function, targets, x, axis, reduced, xp, name, soft), False
     _class_weight(function, weight, x, axis, name)
     if sample_weight is not None:
         broadcasts(function, "sample_weight", sample_weight, reduced, f"the losses with shape {reduced}")
@@ -265,10 +348,11 @@ def classification(
             hint = "give the samples to leave out a sample_weight of 0"
             raise ValueError(f"{function}: ignore_index is {ignore_index}, but targets are probabilities; {hint}.")
     else:
-        targets, ignore_index = indices(function, targets, x.shape[axis], ignore_index, xp)
+        targets, ignore_index, checked = indices(function, targets, x.shape[axis], ignore_index, xp)
     weighted = probabilities or ignore_index is not None or weight is not None or sample_weight is not None
     static = {"xp": xp, **dtypes(function, xp, x, dtype, loss=True), "floats": (1, 2, 3) if probabilities else (2, 3)}
     static |= {"reduction": how, "weighted": weighted, "axis": axis, "ignore_index": ignore_index}
+    static["checked"] = checked
     return (x, targets, weight, sample_weight), static
 
 
@@ -300,8 +384,10 @@ def _targets(
     return False
 
 
-def indices(function: str, targets: Any, count: int, ignore_index: int | None, xp: Any) -> tuple[Any, int | None]:
-    """Class indices in the library's index dtype, and what ``ignore_index`` is in it; checked where values can be read.
+def indices(function: str, targets: Any, count: int, ignore_index: int | None, xp: Any) -> tuple[Any, int | None, bool]:
+    """Class indices in the library's index dtype, what ``ignore_index`` is in it, and whether they were checked.
+
+    They are wherever values can be read.
 
     No index wraps into a class: those that do not fit the index dtype turn negative there. An ``ignore_index`` that the
     targets' own dtype cannot hold names nothing and is left out.
@@ -310,14 +396,14 @@ def indices(function: str, targets: Any, count: int, ignore_index: int | None, x
         info = xp.iinfo(targets.dtype)
         if not info.min <= ignore_index <= info.max:
             ignore_index = None
-    if math.prod(targets.shape):
-        seen = _backends.values(targets, xp)
-        if seen is not None:
-            _check_classes(function, seen, count, ignore_index)
+    seen = _backends.values(targets, xp)
+    if seen is not None and math.prod(targets.shape):
+        _check_classes(function, seen, count, ignore_index)
+    checked = seen is not None
     if targets.dtype == xp.int64:  # the widest, so the index dtype of a library that has it
-        return targets, ignore_index
+        return targets, ignore_index, checked
     wide = xp.__array_namespace_info__().default_dtypes()["indexing"]
-    return xp.astype(targets, wide, copy=False), _wrapped(ignore_index, wide, xp)
+    return xp.astype(targets, wide, copy=False), _wrapped(ignore_index, wide, xp), checked
 
 
 def _wrapped(value: int | None, dtype: Any, xp: Any) -> int | None:
@@ -325,8 +411,22 @@ def _wrapped(value: int | None, dtype: Any, xp: Any) -> int | None:
     return value if value is None or value <= info.max else value - 2**info.bits
 
 
+# Up to this many class indices are looked at as a list: less than a microsecond, where two reductions take four.
+FEW = 64
+
+
+def _are_classes(targets: Any, count: int, xp: Any) -> bool:
+    """Whether the smallest and the largest index, and so all of them, are in [0, count)."""
+    if math.prod(targets.shape) > FEW or not hasattr(targets, "tolist"):
+        return bool(xp.min(targets) >= 0) and bool(xp.max(targets) < count)
+    found = (targets if len(targets.shape) == 1 else xp.reshape(targets, (-1,))).tolist()
+    return bool(min(found) >= 0 and max(found) < count)
+
+
 def _check_classes(function: str, targets: Any, count: int, ignore_index: int | None) -> None:
     xp = _backends.namespace(targets)
+    if _are_classes(targets, count, xp):
+        return
     wide = targets if targets.dtype == xp.int64 else xp.astype(targets, xp.int64)
     bad = (wide < 0) | (wide >= count)
     if ignore_index is not None:

@@ -49,15 +49,9 @@ def nll_loss(
     >>> nll_loss(np.log([[0.25, 0.75], [0.5, 0.5]]), np.asarray([1, 0]), reduction="none")
     array([0.28768207, 0.69314718])
     """
-    name, first = "nll_loss", "log_probs"
-    xp, (log_probs, targets, weight, sample_weight) = _check.arrays(
-        name, log_probs=log_probs, targets=targets, weight=weight, sample_weight=sample_weight
-    )
-    axis = _check.axis_of(name, axis, log_probs, first)
-    arrays, static = _check.classification(
-        name, first, xp, log_probs, targets, axis, weight, sample_weight, ignore_index, reduction, None, soft=False
-    )
-    return run(name, arrays, **static)
+    more = weight, sample_weight, ignore_index
+    arrays, static = _check.over_classes("nll_loss", "log_probs", log_probs, targets, axis, reduction, more)
+    return run("nll_loss", arrays, **static)
 
 
 def cross_entropy(
@@ -127,18 +121,10 @@ def cross_entropy(
     >>> float(cross_entropy(logits, np.asarray([0, 255]), ignore_index=255)).__round__(6)
     0.169846
     """
-    name, first = "cross_entropy", "logits"
-    xp, (logits, targets, weight, sample_weight, where) = _check.arrays(
-        name, logits=logits, targets=targets, weight=weight, sample_weight=sample_weight, where=where
-    )
-    axis = _check.axis_of(name, axis, logits, first)
-    _check.mask(name, where, logits, xp, first)
-    label_smoothing = _check.number(name, "label_smoothing", label_smoothing, below=1.0)
-    z_loss = _check.number(name, "z_loss", z_loss)
-    arrays, static = _check.classification(
-        name, first, xp, logits, targets, axis, weight, sample_weight, ignore_index, reduction, dtype, soft=True
-    )
-    return run(name, (*arrays, where), label_smoothing=label_smoothing, z_loss=z_loss, **static)
+    more = weight, sample_weight, ignore_index, where, dtype
+    numbers = {"label_smoothing": label_smoothing, "z_loss": z_loss}
+    arrays, static = _check.over_classes("cross_entropy", "logits", logits, targets, axis, reduction, more, **numbers)
+    return run("cross_entropy", arrays, **static)
 
 
 def binary_cross_entropy_with_logits(

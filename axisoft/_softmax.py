@@ -10,10 +10,8 @@ from axisoft._typing import Array, ArrayT, Axes
 
 
 def _over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any, **options: Any) -> Any:
-    xp, (x, where) = _check.arrays(function, x=x, where=where)
-    axes = _check.axes(function, axis, x)
-    _check.mask(function, where, x, xp)
-    return run(function, (x, where), xp=xp, **_check.dtypes(function, xp, x, dtype), axis=axes, **options)
+    arrays, static = _check.over_axes(function, x, axis, where, dtype)
+    return run(function, arrays, **static, **options)
 
 
 def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:

@@ -581,3 +581,33 @@ def test_what_is_no_error(target):
     assert ax.cross_entropy(x, t, label_smoothing=0).shape == ()
     weight = target.array([1, 2, 3, 4, 5], "int")
     assert str(ax.cross_entropy(x, t, weight=weight, sample_weight=t).dtype).endswith("float32")
+
+
+def test_what_was_checked_once_is_checked_again(target):
+    """Calls like one that was right are waved through, but not what may differ between them."""
+    x, t = target.array(np.zeros((2, 3)), "float32"), target.array(np.zeros(2), "int")
+    for _ in range(2):
+        ax.softmax(x, axis=1)
+        ax.cross_entropy(x, t, axis=1)
+        ax.nll_loss(x, t, axis=1)
+    wide, long = target.array(np.zeros((2, 0)), "float32"), target.array(np.zeros(3), "int")
+    with pytest.raises(TypeError, match="axis True is not an integer"):
+        ax.softmax(x, axis=True)
+    with pytest.raises(ValueError, match="axis 2 is out of bounds"):
+        ax.softmax(x, axis=2)
+    for loss in (ax.cross_entropy, ax.nll_loss):
+        with pytest.raises(ValueError, match=r"targets with shape \(3,\) do not fit"):
+            loss(x, long, axis=1)
+        with pytest.raises(ValueError, match="has no classes"):
+            loss(wide, t, axis=1)
+        with pytest.raises(ValueError, match="reduction is 'median'"):
+            loss(x, t, axis=1, reduction="median")
+        with pytest.raises(TypeError, match="targets is a list"):
+            loss(x, [0, 1], axis=1)
+    with pytest.raises(ValueError, match="label_smoothing is 1.5"):
+        ax.cross_entropy(x, t, axis=1, label_smoothing=1.5)
+    if target.backend.name != "dask" and target.device_name == "cpu":
+        for loss in (ax.cross_entropy, ax.nll_loss):
+            with pytest.raises(IndexError, match=r"targets holds class 3 at \(1,\)"):
+                loss(x, target.array(np.asarray([0, 3]), "int"), axis=1)
+    assert ax.softmax(x, axis=1).shape == (2, 3)

@@ -18,7 +18,7 @@ from axisoft import _backends
 from axisoft._core import OPS
 
 PACKAGE = Path(axisoft.__file__).parent
-LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "cupy", "dask", "array_api_strict")
+LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "optax", "cupy", "dask", "array_api_strict")
 SETTINGS = {"get_num_threads", "set_num_threads"}
 OTHERS = SETTINGS | {"softmax2d", "value_and_grad", "vjp"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -42,6 +42,21 @@ def test_importing_axisoft_loads_no_array_library():
     _, modules = loaded_after("import axisoft")
     assert "axisoft" in modules
     assert not set(modules) & set(LIBRARIES)
+
+
+@pytest.mark.parametrize("name", ["compat", "compat.scipy", "compat.torch", "compat.jax", "compat.optax"])
+def test_importing_the_facades_loads_neither_their_peers_nor_any_other_library(name):
+    _, modules = loaded_after(f"import axisoft.{name}")
+    assert not set(modules) & set(LIBRARIES)
+
+
+def test_calling_a_facade_loads_no_peer():
+    _, modules = loaded_after(
+        "import axisoft, numpy as np; from axisoft.compat import jax, optax, scipy, torch; x = np.zeros((2, 3)); "
+        "torch.cross_entropy(x, np.zeros(2, dtype=int)); optax.softmax_cross_entropy(x, x); jax.softmax(x); "
+        "scipy.logsumexp([1.0, 2.0], b=[1, -1])"
+    )
+    assert not set(modules) & (set(LIBRARIES) - {"numpy"})
 
 
 def test_that_proof_can_fail():
@@ -87,10 +102,11 @@ def layer(name):
         ("axisoft._sigmoid", 3),
         ("axisoft._losses", 3),
         ("axisoft._autodiff", 3),
+        ("axisoft.compat", 5),
     ):
         if name == prefix or name.startswith(prefix + "."):
             return height
-    return 4  # axisoft itself, testing, __main__
+    return 4  # axisoft itself, testing, __main__: the public names, which compat is written in
 
 
 def module_name(path):
@@ -109,7 +125,7 @@ def test_imports_run_one_way(path):
         elif layer(here) == 0:
             assert name.split(".")[0] in sys.stdlib_module_names, f"{here} imports {name}"
         elif name.split(".")[0] in LIBRARIES:
-            own = here.startswith("axisoft._backends.") or layer(here) == 4
+            own = here.startswith("axisoft._backends.") or layer(here) >= 4
             assert own, f"{here} imports {name}"
 
 
@@ -120,7 +136,7 @@ def test_the_core_names_no_library():
 
 
 def test_exports_are_what_is_public():
-    public = {name for name in vars(axisoft) if not name.startswith("_")} - {"testing"}
+    public = {name for name in vars(axisoft) if not name.startswith("_")} - {"testing", "compat"}
     assert public == set(axisoft.__all__)
     assert sorted(axisoft.__all__) == axisoft.__all__
     assert set(OPS) == set(axisoft.__all__) - OTHERS
@@ -146,7 +162,7 @@ def test_examples_in_docstrings(module, monkeypatch):
 
 
 def test_every_executor_has_a_row_and_every_row_its_executor():
-    files = {path.stem for path in (PACKAGE / "_backends").glob("*.py")} - {"__init__", "tiles"}
+    files = {path.stem for path in (PACKAGE / "_backends").glob("*.py")} - {"__init__", "tiles", "torch_cpu"}
     assert files == {backend.name for backend in _backends.BACKENDS if backend.executor}
     for backend in _backends.BACKENDS:
         assert backend.executor is None or backend.executor.__name__ == f"_{backend.name}"

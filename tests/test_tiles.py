@@ -156,6 +156,18 @@ def test_no_warning_from_any_thread(target, executor):
     assert np.all(ax.softmax(x)[:, 0] == 1)
 
 
+def test_the_room_of_a_tile_is_nobody_elses(target, executor, monkeypatch):
+    """A formula that does not make its result in it leaves it to no later one."""
+    x = np.full((64, 8), 0.5)
+    y = ax.sigmoid(x)
+    before = y.copy()
+    monkeypatch.setattr(executor, "SMALL", x.size)
+    ax.softmax(np.zeros((64, 8)))
+    ax.softmax(np.zeros((32, 8)))
+    assert np.array_equal(y, before)
+    assert executor._room.y is None
+
+
 def test_both_threads_work(target, executor, monkeypatch):
     """And no more than the limit."""
     seen = set()

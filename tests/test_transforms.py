@@ -558,3 +558,17 @@ def swapped(target, a, x):
     """A derivative along x and then w, as one along w and then x."""
     a = target.numpy(a)
     return np.moveaxis(a, tuple(range(x.ndim)), tuple(range(-x.ndim, 0)))
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+@pytest.mark.parametrize("shape", [(4, 10), (70_000, 21), (2000, 1000)], ids=str)
+def test_a_training_step_keeps_the_logits_and_no_other_array_of_their_size(target, shape):
+    import torch
+
+    x = torch.zeros(shape, requires_grad=True)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda a: kept.append(a) or a, lambda a: a):
+        loss = ax.cross_entropy(x, torch.zeros(shape[0], dtype=torch.int64))
+    assert {a.data_ptr() for a in kept if a.numel() == x.numel()} == {x.data_ptr()}
+    loss.backward()
+    assert torch.allclose(x.grad.sum(), torch.zeros(()), atol=1e-6)

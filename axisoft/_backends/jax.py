@@ -13,7 +13,6 @@ from jax.custom_derivatives import SymbolicZero
 from axisoft import _core
 from axisoft._core.stable import total
 
-
 # How many terms XLA's CPU compiler takes in one run of straight code; from 32 on it makes a loop, five times as slow.
 RUN = 24
 # By bytes of an element: how many terms are best summed in one run, of those that divide a longer axis.

@@ -94,18 +94,25 @@ class Tiles:
         return a if self.order is None else self.contiguous(self.xp.moveaxis(a, self.axes, self.order))
 
     def run(self, per: str, dtype: Any, compute: Any) -> Any:
-        """An array of what ``compute`` gives for each tile, with a value per element or per slice."""
+        """An array of what ``compute`` gives for each tile, with a value per element or per slice.
+
+        ``compute(arrays, room)`` may make its result in the room, the part of the array that it goes to.
+        """
         if len(self.places) == 1 and self.order is None:
-            return self.xp.astype(compute(self.arrays), dtype, copy=False)
+            return self.xp.astype(compute(self.arrays, None), dtype, copy=False)
         y = self.empty(self.slices if per == "slice" else tuple(self.x.shape), dtype, self.x)
 
         def fill(i: int) -> None:
             place = self.places[i]
-            part = compute(self.cut(place))
             if per == "slice":
-                y[self.of_slices(place)] = part
+                y[self.of_slices(place)] = compute(self.cut(place), None)
+            elif self.order is not None:
+                y[place] = self.xp.moveaxis(compute(self.cut(place), None), self.order, self.axes)
             else:
-                y[place] = part if self.order is None else self.xp.moveaxis(part, self.order, self.axes)
+                room = y[place]
+                part = compute(self.cut(place), room)
+                if part is not room:
+                    room[...] = part
 
         self.spread(fill, len(self.places))
         return y

@@ -7,28 +7,23 @@ PyTorch's microseconds per operation, a large one over tiles that stay in the ca
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
+from typing import Any
 
 import array_api_compat.torch as compat
 import torch
 from torch.autograd import forward_ad
 
 from axisoft import _core
-from axisoft._backends import numpy, tiles
-from axisoft._core.softmax import LOG_SOFTMAX
+from axisoft._backends import numpy, torch_cpu
 from axisoft._core.stable import classes
 from axisoft._core.weights import WEIGHTS, read_samples
 
-# PyTorch's softmax adds the terms of a slice in sequence, at best in a few lanes: 1000 nearly equal ones drift by 12
-# ulp in float32 and by 24 in float64. Up to this many it keeps axisoft's promise as it is, and beyond that when it is
-# divided by its own sum, which tells how far it drifted.
+# PyTorch's softmax over another axis than the last adds a slice in sequence: up to this many terms without drift.
 STEADY = 16
 # Along memory its kernel is faster than the formula on NumPy, from this many classes on, for this many elements.
 MANY = 16
 LARGE = 1 << 16
-# Elements of a tile around that kernel: what it makes stays in the cache, and is made in the same memory again.
-REACH = 1 << 20
 
 
 class _Namespace:
@@ -88,19 +83,9 @@ class _Namespace:
 
     @staticmethod
     def surprisal(x, index, axis):
-        """By the probabilities of the others: ``-log1p(-sum_{j != i} p_j)``, or ``-log p_i`` if they are the many."""
         if not _is_fast(x, axis) or not _are_plain((x, index)):
             return None
-        p = torch.softmax(x, axis)
-        p_index = torch.gather(p, axis, index)
-        rest = p.scatter_(axis, index, 0.0).sum(axis, keepdim=True)
-        s = p_index + rest
-        y = torch.where(p_index < 0.5, torch.log(s / p_index), -torch.log1p(-rest / s))
-        tiny = p_index < 1e-30  # or 0, though its logarithm is far from -inf; then the largest element is another
-        if tiny.any():
-            d = torch.gather(x, axis, index) - torch.amax(x, axis, keepdim=True)
-            y = torch.where(tiny, torch.log(s / torch.amax(p, axis, keepdim=True)) - d, y)
-        return y
+        return torch_cpu.surprisal(_flat(x), index.reshape(-1, 1)).view(index.shape)
 
     @staticmethod
     def minimum(a, b):
@@ -116,20 +101,6 @@ class _Namespace:
 
 
 xp = _Namespace()
-
-
-class _Tiles(tiles.Tiles):
-    """One after another, since each of PyTorch's kernels is spread over its threads; and as they lie in memory."""
-
-    turns = False
-
-    @staticmethod
-    def strides(x):
-        return x.stride()
-
-    @staticmethod
-    def empty(shape, dtype, like):
-        return torch.empty_like(like) if shape == like.shape else like.new_empty(shape)
 
 
 def _are_plain(arrays):
@@ -148,7 +119,7 @@ def _on_host(arrays):
         return None
     if any(a is not None and a.dtype == torch.bfloat16 for a in arrays):
         return None
-    return [None if a is None else values(a.resolve_neg()) for a in arrays]
+    return [None if a is None else a.detach().resolve_neg().numpy() for a in arrays]
 
 
 _HOST = {torch.float32: "float32", torch.float64: "float64"}
@@ -159,65 +130,45 @@ def _run(op, arrays, options):
     if torch.compiler.is_compiling():
         return _formula(op, *arrays, **options)
     if _has_kernel(op, arrays, options):
-        y = _by_kernel(op, arrays, options)
-        if y is not None:
-            return y
+        return _by_kernel(op, arrays, options)
     host = _on_host(arrays)
     if host is None:
         return _formula(op, *arrays, **options)
     return torch.from_numpy(numpy.run(op, host, options, torch.get_num_threads()))
 
 
-def _rows(x, *others):
-    """2-D views of contiguous tensors whose slices lie along memory, a tile of each after another."""
-    count = x.shape[-1]
-    views = [a.view(-1, count if a.shape == x.shape else 1) for a in (x, *others)]
-    return zip(*(a.split(max(REACH // count, 1)) for a in views), strict=True)
+def _flat(x):
+    """A slice after another."""
+    return x.view(-1, x.shape[-1])
 
 
 def _softmax(x, axis):
-    if x.shape[axis] <= STEADY or not _is_fast(x, axis) or not _is_plain(x):
-        p = torch.softmax(x, axis)
-        return p if x.shape[axis] <= STEADY else p.div_(torch.sum(p, axis, keepdim=True))
-    result, near = torch.empty_like(x), 4 * torch.finfo(x.dtype).eps
-    for row, p in _rows(x, result):
-        s = torch.softmax(row, 1, out=p).sum(1, keepdim=True)
-        if (torch.abs(s - 1.0) > near).any():
-            p.div_(s)
-    return result
-
-
-def _logsumexp(x, axis):
-    """The largest probability is that of exp(0) = 1 in the sum of exp(x - max x)."""
-    m, log_s = _log_sum(x, axis)
-    return torch.where(torch.isfinite(m), m + log_s, m).squeeze(axis)
-
-
-def _log_softmax(x, axis):
-    result = torch.empty_like(x)
-    exact = lambda x, axis: LOG_SOFTMAX.formula(x, None, xp=xp, axis=axis)
-    for row, y in _rows(x, result):
-        m, log_s = _log_sum(row, 1)
-        confident = log_s < math.log(1.35)
-        if 4 * torch.count_nonzero(confident) > confident.numel():
-            return None  # their digits take the formula
-        xp.where_true(confident, exact, torch.sub(row, m, out=y).sub_(log_s), row, (1,))
-    return result
-
-
-def _log_sum(x, axis):
+    if _is_fast(x, axis) and _is_plain(x):
+        return torch_cpu.softmax(_flat(x)).view(x.shape)
     p = torch.softmax(x, axis)
-    s = torch.sum(p, axis, keepdim=True) / torch.amax(p, axis, keepdim=True)
-    return torch.amax(x, axis, keepdim=True), torch.log(s)
+    return p if _is_steady(x, axis) else p.div_(torch.sum(p, axis, keepdim=True))
 
 
-# By the name of the op: how PyTorch's kernel gives one slice after another; None where the formula has to.
-_KERNELS = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
+def _is_steady(x, axis):
+    """Whether PyTorch's sum in its softmax does not drift."""
+    if x.shape[axis] <= STEADY:
+        return True
+    return axis == x.ndim - 1 and x.device.type == "cpu" and x.is_contiguous() and torch_cpu.is_steady(x)
+
+
 # A difference of kernels must not make one of these another function than the other.
 _ELEMENTWISE = {
     "sigmoid": torch.sigmoid,
     "log_sigmoid": torch.nn.functional.logsigmoid,
-    "softplus": lambda x: -torch.nn.functional.logsigmoid(-x),
+    "softplus": lambda x: torch.nn.functional.logsigmoid(-x).neg_(),
+}
+
+
+# Ops by PyTorch's softmax, where the slices lie along memory.
+_ALONG_MEMORY = {
+    "softmax": torch_cpu.softmax,
+    "log_softmax": torch_cpu.log_softmax,
+    "logsumexp": torch_cpu.logsumexp,
 }
 
 
@@ -231,7 +182,9 @@ def _has_kernel(op, arrays, options):
         if where is not None or options["label_smoothing"] or options["z_loss"] or targets.is_floating_point():
             return False
         return _is_fast(x, options["axis"]) and _are_plain(arrays)
-    if op.name not in _KERNELS or arrays[1] is not None or len(options["axis"]) != 1 or options.get("zero_if_empty"):
+    if op.name not in _ALONG_MEMORY or arrays[1] is not None or len(options["axis"]) != 1:
+        return False
+    if options.get("zero_if_empty"):
         return False
     (axis,) = options["axis"]
     if op.name == "softmax" and 0 not in x.shape and not _is_wrapped(x):
@@ -241,36 +194,26 @@ def _has_kernel(op, arrays, options):
 
 
 def _by_kernel(op, arrays, options):
-    """The result by PyTorch's kernel, where there is one; None where the formula has to."""
+    """The result by PyTorch's kernel."""
     if op.name in _ELEMENTWISE:
         return _ELEMENTWISE[op.name](*arrays)
-    x = arrays[0]
+    x, *_ = arrays
     if op.name == "cross_entropy":
-        compute = lambda tile: _formula(op, *tile, **options)
-    elif op.name == "logsumexp":
-        compute = lambda tile: _logsumexp(tile[0], -1)
-    else:
-        return _KERNELS[op.name](x, *options["axis"])
-    options, keepdims = dict(options), options.get("keepdims")
-    options.pop("keepdims", None)
-    y = _Tiles(op, arrays, options, REACH, xp).run("slice", x.dtype, compute)
-    return y.unsqueeze(-1) if keepdims else y
+        return _formula(op, *arrays, **options)  # which asks for the surprisal
+    if op.name == "softmax":
+        return _softmax(x, *options["axis"])
+    y = _ALONG_MEMORY[op.name](_flat(x))
+    if op.name == "log_softmax":
+        return y.view(x.shape)
+    return y.view(*x.shape[:-1], 1) if options.get("keepdims") else y.view(x.shape[:-1])
 
 
-def _logit_gradient(g, x, targets, weight, sample_weight, *, axis, ignore_index, **_):
-    """``g * weight * (softmax - indicator)``, where the target's own difference is minus the sum of the others."""
-    read = {"axis": axis, "ignore_index": ignore_index, "xp": xp}
-    index = read_samples(x, targets, weight, sample_weight, **read).index.reshape(-1, 1)
-    factor = (g * WEIGHTS.formula(x, targets, weight, sample_weight, **read)).reshape(-1, 1)
-    result = torch.empty_like(x)
-    for row, p, at, by in _rows(x, result, index, factor):
-        p_at = torch.gather(torch.softmax(row, 1, out=p), 1, at)
-        rest = p.scatter_(1, at, 0.0).sum(1, keepdim=True)
-        p.scatter_(1, at, -rest).mul_(by / (p_at + rest))
-    dropped = factor == 0
-    if dropped.any():
-        result.view(-1, x.shape[axis]).masked_fill_(dropped, 0.0)  # whatever their rows hold
-    return result
+def _logit_gradient(g, x, targets, weight, sample_weight, *, axis, ignore_index, checked=False, **_):
+    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
+    known, factor = read_samples(x, targets, weight, sample_weight, **read), g
+    if known.kept is not None or known.bad is not None:
+        factor = g * WEIGHTS.formula(x, targets, weight, sample_weight, **read)
+    return torch_cpu.logit_gradient(_flat(x), known.index.reshape(-1, 1), factor.reshape(-1, 1)).view(x.shape)
 
 
 def _pull(op, g, y, arrays, wanted, options):
@@ -367,9 +310,10 @@ def _traced(op, arrays, options):
 
 def _varies(arrays):
     """Whether anything may be differentiated along any of the arrays, or is being transformed."""
-    if forward_ad._current_level >= 0 or any(a is not None and _is_wrapped(a) for a in arrays):
+    if forward_ad._current_level >= 0:
         return True
-    return torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in arrays)
+    gradients = torch.is_grad_enabled()
+    return any(a is not None and (_is_wrapped(a) or (gradients and a.requires_grad)) for a in arrays)
 
 
 def do(op, *arrays, **options):
@@ -381,7 +325,12 @@ def do(op, *arrays, **options):
 
 
 def evaluate(op, arrays, *, given, dtype, out, **static):
-    if given is None and arrays[0].dtype == dtype == out and not torch.compiler.is_compiling() and not _varies(arrays):
+    x = arrays[0]
+    if given is None and x.dtype is dtype is out and not torch.compiler.is_compiling() and not _varies(arrays):
+        small = _SMALL.get(op.name) if x.numel() <= LARGE and type(x) is torch.Tensor else None
+        y = None if small is None else small(*arrays, **static)
+        if y is not None:
+            return y
         host = None if _has_kernel(op, arrays, static) else _on_host(arrays)
         if host is not None:
             threads, dtype = torch.get_num_threads(), host[0].dtype
@@ -392,22 +341,56 @@ def evaluate(op, arrays, *, given, dtype, out, **static):
     return _core.evaluate(do, op, arrays, **{**static, "xp": xp})
 
 
+# A call of PyTorch's and little else: of small tensors, where nothing varies. None where that would not be accurate.
+
+
+def _small_softmax(x, where, *, axis, **_):
+    if where is None and len(axis) == 1 and _is_steady(x, axis[0]):
+        return torch.softmax(x, axis[0])
+    return None
+
+
+def _small_log_softmax(x, where, *, axis, **_):
+    if where is None and len(axis) == 1 and x.numel() and _is_steady(x, axis[0]) and x.device.type == "cpu":
+        y = torch.log_softmax(x, axis[0])
+        if torch.amax(y).item() < -torch_cpu.UNSURE:
+            return y
+    return None
+
+
+def _small_cross_entropy(
+    x, targets, weight, sample_weight, where, *, axis, reduction, ignore_index, label_smoothing, z_loss, checked, **_
+):
+    if not (weight is sample_weight is where is ignore_index is None) or label_smoothing or z_loss or not checked:
+        return None
+    if x.ndim != 2 or axis != 1 or not x.numel() or targets.dtype is not torch.int64 or not _is_steady(x, 1):
+        return None
+    y = torch.nn.functional.cross_entropy(x, targets, reduction="none")
+    if torch.amin(y).item() <= torch_cpu.UNSURE:
+        return None
+    return y if reduction == "none" else y.sum() if reduction == "sum" else y.mean()
+
+
+_SMALL: dict[str, Any] = {
+    "softmax": _small_softmax,
+    "log_softmax": _small_log_softmax,
+    "cross_entropy": _small_cross_entropy,
+}
+
+
 vjp = torch.func.vjp
 
 
 def values(x):
-    """The values of a plain tensor, as NumPy; None for any other."""
-    if not _is_plain(x):
-        return None
-    # Inside of torch.func whatever is done to a tensor, even this, makes it one whose memory is out of reach.
-    return x if torch._C._functorch.maybe_current_level() is not None else x.detach().numpy()
+    """A plain tensor as it is; None for any other."""
+    return x if _is_plain(x) else None
 
 
 def _is_plain(x):
     """Whether a tensor is in the host's memory, and no compiler or transform is tracing it."""
     if type(x) is not torch.Tensor or torch.compiler.is_compiling():
         return False
-    return x.device.type == "cpu" and not _is_wrapped(x)
+    return x.is_cpu and not _is_wrapped(x)
 
 
 def _is_wrapped(x):

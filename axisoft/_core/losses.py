@@ -68,10 +68,13 @@ def _smoothing(x, weight, where, *, axis, label_smoothing, xp):
     return each, total(each, (axis,), xp)
 
 
-def cross_entropy(x, targets, weight, sample_weight, where, *, xp, axis, ignore_index, label_smoothing, z_loss):
+def cross_entropy(
+    x, targets, weight, sample_weight, where, *, xp, axis, ignore_index, label_smoothing, z_loss, checked=False
+):
     if 0 in x.shape:
         return xp.sum(x, axis=axis)
-    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
+    known = read_samples(x, targets, weight, sample_weight, **read)
     plain = known.soft is None and where is None and not label_smoothing and not z_loss
     surprisal = xp.surprisal(x, known.index, axis) if plain and hasattr(xp, "surprisal") else None
     if surprisal is not None:
@@ -102,7 +105,9 @@ def _dot(weights, d, axis, xp):
     return total(weights * xp.where(weights == 0, 0.0, d), (axis,), xp)
 
 
-def _logit_gradient(x, targets, weight, sample_weight, where, *, xp, axis, ignore_index, label_smoothing, z_loss):
+def _logit_gradient(
+    x, targets, weight, sample_weight, where, *, xp, axis, ignore_index, label_smoothing, z_loss, checked=False
+):
     """The derivative of each sample's loss along its row, as large as the logits.
 
     With u_c the total weight of class c in the loss and A their sum it is ``A p_c - u_c``. For a target that is written
@@ -110,7 +115,8 @@ def _logit_gradient(x, targets, weight, sample_weight, where, *, xp, axis, ignor
     """
     if 0 in x.shape:
         return xp.zeros_like(x)
-    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
+    known = read_samples(x, targets, weight, sample_weight, **read)
     of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None)
     p = of.e / of.s
     each, every, z = 0.0, 0.0, 0.0
@@ -142,10 +148,11 @@ def _shown(where, known):
     return where if known.bad is None else where | known.bad
 
 
-def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss):
+def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss, checked=False):
     """The second derivative of each sample's loss along its row, times t: a symmetric matrix, so both directions."""
     x, targets, weight, sample_weight, where = arrays
-    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
+    known = read_samples(x, targets, weight, sample_weight, **read)
     p = do(SOFTMAX, x, where, axis=(axis,))
     spread = p * centred(t, p, (axis,), xp)
     whole = 1.0 if known.class_weight is None else known.class_weight
@@ -270,8 +277,9 @@ CROSS_ENTROPY = loss_op(
 )
 
 
-def nll_loss(log_probs, targets, weight, sample_weight, *, xp, axis, ignore_index):
-    known = read_samples(log_probs, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+def nll_loss(log_probs, targets, weight, sample_weight, *, xp, axis, ignore_index, checked=False):
+    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
+    known = read_samples(log_probs, targets, weight, sample_weight, **read)
     y = times(known.class_weight, settle(-pick(log_probs, known.index, axis, xp), known, xp))
     return xp.squeeze(times(known.factor, settle(y, known, xp)), axis=axis)
 

@@ -23,10 +23,8 @@ def softmax(x, where, *, xp, axis, zero_if_empty=False):
     x = hide(x, where, xp)
     _, _, d = shifted(x, axis, xp, empty=0.0 if zero_if_empty else None)
     e = exponential(d, xp)
-    s = total(e, axis, xp)
-    if zero_if_empty:
-        s = xp.where(s == 0, 1.0, s)
-    e /= s
+    _, rest = others(e, axis, xp)
+    e /= 1.0 + rest
     return visible(e, where, xp)
 
 
@@ -80,9 +78,9 @@ def logsumexp(x, where, *, xp, axis, keepdims=False):
     if 0 in x.shape:
         y = xp.sum(x, axis=axis, keepdims=True) - math.inf
     else:
-        m, _, d = shifted(hide(x, where, xp), axis, xp, hole=0.0)
+        m, _, d = shifted(hide(x, where, xp), axis, xp)
         _, rest = others(exponential(d, xp), axis, xp)
-        y = m + xp.log1p(rest)
+        y = xp.where(xp.isfinite(m), m + xp.log1p(rest), m)
     return y if keepdims else xp.squeeze(y, axis=axis)
 
 

@@ -27,9 +27,9 @@ import math
 # A sum in sequence of n equal terms drifts by up to n/4 ulp, since each addition is rounded the same way, and a
 # compiler may turn nested sums into one in sequence. So the axis is cut into eight parts that are added to each other
 # in pairs, and the same again with what comes out: equal terms then double exactly, and a term passes through about
-# log2(n) + 16 additions (errors: tests/test_accuracy.py). 16 terms or fewer are summed as they are.
+# log2(n) + 8 additions (errors: tests/test_accuracy.py). 8 terms or fewer are summed as they are.
 FOLD = 8
-SHORT = 16
+SHORT = 8
 
 
 def total(x, axes, xp):
@@ -91,16 +91,15 @@ def visible(x, where, xp):
     return x if where is None else xp.where(where, x, 0.0)
 
 
-def shifted(x, axes, xp, *, hole=math.nan, empty=None):
+def shifted(x, axes, xp, *, empty=None):
     """The largest element m of each slice, the shift, and ``d = x - shift <= 0``, exactly 0 at the largest element.
 
-    The shift is m where that is finite, ``empty`` (if given) where all of the slice is -inf, and
-    ``hole`` elsewhere: with NaN the whole slice becomes NaN without an invalid operation (``inf - inf`` would be one);
-    with 0, infinities stay what they are.
+    The shift is m where that is finite, ``empty`` (if given) where all of the slice is -inf, and NaN elsewhere: the
+    whole slice becomes NaN without an invalid operation (``inf - inf`` would be one).
     """
     m = xp.max(x, axis=axes, keepdims=True) if axes else x
-    # Where it may be formed, inf - inf is the NaN of a hole, and finite - inf makes a slice NaN by way of its sum.
-    shift = m if hole != hole and getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, hole)
+    # Where it may be formed, inf - inf is that NaN, and finite - inf makes a slice NaN by way of its sum.
+    shift = m if getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, math.nan)
     if empty is not None:
         shift = xp.where(m == -math.inf, empty, shift)
     return m, shift, below(x, shift, xp)
@@ -128,13 +127,13 @@ def others(e, axes, xp):
     """``s``, the sum of ``e = exp(d)``, and that sum without the slice's largest element, to full relative accuracy.
 
     The largest element has d = 0 and e = 1, and ``e - floor(e)`` leaves it out. Where others have e = 1 too, s is 2 or
-    more; and from s = 1.35 on, s - 1 loses no digits worth having, so ties need no count.
+    more; and from s = 2 on, s - 1 loses no digits worth having, so ties need no count.
     """
     if hasattr(xp, "where_true"):
         s = total(e, axes, xp)
-        return s, xp.where_true(s < 1.35, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes)
+        return s, xp.where_true(s < 2.0, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes)
     s, rest = totals((e, e - xp.floor(e)), axes, xp)
-    return s, xp.where(s < 1.35, rest, s - 1.0)
+    return s, xp.where(s < 2.0, rest, s - 1.0)
 
 
 def classes(x, axis, xp):

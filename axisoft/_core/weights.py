@@ -31,7 +31,8 @@ class Samples(NamedTuple):
     bad: Any  # True for a class that does not exist
 
 
-def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp):
+def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp, checked=False):
+    """``checked`` : whether it is known that each index that is not ignored is a class."""
     count = x.shape[axis]
     if xp.isdtype(targets.dtype, "real floating"):
         index = bad = named = None
@@ -41,9 +42,12 @@ def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp):
     else:
         soft = None
         index = xp.expand_dims(targets, axis=axis)
-        bad = (index < 0) | (index >= count)
         named = weighs = None if ignore_index is None else index != ignore_index
-        index, bad = xp.where(bad, 0, index), bad if named is None else bad & named
+        if checked:
+            index, bad = index if named is None else xp.where(named, index, 0), None
+        else:
+            bad = (index < 0) | (index >= count)
+            index, bad = xp.where(bad, 0, index), bad if named is None else bad & named
         class_weight = None
         if weight is not None:
             class_weight = pick(lay(weight, x, axis, xp), index, axis, xp)
@@ -191,9 +195,10 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), gradient_promis
     return op
 
 
-def weights(x, targets, weight, sample_weight, *others, xp, axis, ignore_index, **static):
+def weights(x, targets, weight, sample_weight, *others, xp, axis, ignore_index, checked=False, **static):
     """What each sample weighs in a mean: ``f * sum_c t_c w_c``, 0 for an ignored sample."""
-    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
+    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
+    known = read_samples(x, targets, weight, sample_weight, **read)
     y = known.class_weight
     if y is None:
         y = xp.ones_like(known.index, dtype=x.dtype)
