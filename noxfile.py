@@ -21,6 +21,7 @@ nox.options.sessions = [
     "strict",
     "cupy_without_device",
     "examples",
+    "bench_quick",
     "build",
 ]
 
@@ -110,6 +111,23 @@ def examples(session: nox.Session) -> None:
     """The examples, as their users run them."""
     install(session, ".", "jax", "torch", *group("examples"))
     session.run("python", "examples/digits.py", *session.posargs)
+
+
+def benchmark(session: nox.Session, *arguments: str) -> None:
+    install(session, ".", "jax", "torch", *group("bench"))
+    session.run("python", "-m", "bench", *arguments)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """axisoft beside its peers, all sizes; writes bench/results. -- --quick --backend numpy; -- --help"""
+    benchmark(session, *(session.posargs or ["--output", "bench/results/cpu.json"]))
+
+
+@nox.session
+def bench_quick(session: nox.Session) -> None:
+    """The benchmark's quick mode: every result is validated, times are shown and judged by nobody."""
+    benchmark(session, "--quick", *session.posargs)
 
 
 @nox.session

@@ -61,10 +61,11 @@ def ratios(trial: Trial, *, rounds: int, budget: float) -> dict[str, Any]:
 
 
 def bandwidth(case: Case, trial: Trial, row: dict[str, Any]) -> dict[str, float]:
-    """GB/s of what has to be read and written at least, beside those of a plain copy."""
+    """GB/s of what has to be read and written at least, beside those of a plain copy; the result's size in inputs."""
     item = np.dtype(case.dtype).itemsize
     result = sum(a.nbytes for a in trial.to_numpy(trial.ours()))
     return {
+        "result_part": result / (case.elements * item),
         "ours_GB_s": (case.elements * item + result) / row["ours_s"] / 1e9,
         "copy_GB_s": 2 * case.elements * item / row["copy_s"] / 1e9,
     }

@@ -33,8 +33,14 @@ def line(row: Row) -> str:
 def memory_line(row: Row) -> str:
     return (
         f"{row['backend']:6} {row['work']:26} {row['name']:44} {row['peak_is']} memory, inputs: "
-        f"{row['ours_peak']:.2f}, {row['peer']} {row['peer_peak']:.2f}"
+        f"{row['ours_peak']:.3f}, {row['peer']} {row['peer_peak']:.3f}{_memory_verdict(row)}"
     )
+
+
+def _memory_verdict(row: Row) -> str:
+    """Of what axisoft takes beside its result."""
+    bar = row["memory_bar"]
+    return "" if bar is None else f"  bar: result and {bar:g}, {verdict(row['ours_peak'] - row['result_part'], bar)}"
 
 
 def groups(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
@@ -87,7 +93,8 @@ def page(result: dict[str, Any], stem: str) -> str:
         f"{machine['cpu']}, {machine['processors']} processors{', ' + machine['gpu'] if 'gpu' in machine else ''}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ". Each ratio is axisoft's time over the peer's: the median of interleaved runs and, in brackets, its "
-        "quartiles. GB/s are those of reading the input and writing the result once, beside a plain copy.",
+        "quartiles. GB/s are those of reading the input and writing the result once, beside a plain copy. Memory is "
+        "what a call takes at its peak, result included, in sizes of the input; for JAX what XLA adds to the result.",
     ]
     rows = [
         (f"{name}", f"{mean:.2f}", "" if bar is None else f"{bar:g}", verdict(mean, bar))
@@ -108,7 +115,8 @@ def _cells(rows: list[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     cells = []
     for row in rows:
         low, high = row["ratio_quartiles"]
-        memory = [f"{row[f'{who}_peak']:.2f}" if f"{who}_peak" in row else "" for who in ("ours", "peer")]
+        memory = [f"{row[f'{who}_peak']:.3f}" if f"{who}_peak" in row else "" for who in ("ours", "peer")]
+        memory[0] += _memory_verdict(row).replace("  bar: ", "; ") if memory[0] else ""
         cells.append(
             (
                 row["work"],
