@@ -23,7 +23,7 @@ def main(backend: str, quick: str, only: str, index: str = "", who: str = "") ->
         trial = case.trial()
         measure.validate(case, trial)
         row = {**asdict(case), "name": case.name}
-        row |= measure.ratios(trial, rounds=15, budget=1.0 if quick == "quick" else 6.0)
+        row |= measure.ratios(trial, rounds=15, budget=1.0 if quick == "quick" else 1.5)
         row |= measure.bandwidth(case, trial, row)
         if case.memory and trial.temporary is not None:
             nbytes = case.elements * measure.np.dtype(case.dtype).itemsize

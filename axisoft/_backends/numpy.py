@@ -23,6 +23,8 @@ from axisoft._backends import tiles
 LEAST = 1 << 17
 # Elements below which a call is run as it is: looking for tiles would take longer than they save.
 SMALL = 1 << 14
+# Elements of which slices are not picked out.
+FEW = 1 << 12
 
 
 class _Namespace:
@@ -82,14 +84,16 @@ class _Namespace:
     @staticmethod
     def where_true(mask, function, y, x, axes):
         count = np.count_nonzero(mask)
+        if not count:
+            return y
         along_memory = axes and x.strides[axes[-1]] == x.itemsize
-        if count * (4 if along_memory else 32) > mask.size:  # to pick them out would cost more
+        # To pick many out would cost more, or any out of few: 15 us, where the function takes 3.
+        if x.size <= FEW or count > mask.size * (0.75 if along_memory else 0.03):
             return np.where(mask, function(x, axes), y)
-        if count:
-            last = tuple(range(-len(axes), 0))
-            mask, view, x = (np.moveaxis(a, axes, last) for a in (mask, y, x))
-            at = np.nonzero(mask.reshape(mask.shape[: mask.ndim - len(axes)]))
-            view[at] = function(x[at], tuple(range(1, len(axes) + 1)))
+        last = tuple(range(-len(axes), 0))
+        mask, view, x = (np.moveaxis(a, axes, last) for a in (mask, y, x))
+        at = np.nonzero(mask.reshape(mask.shape[: mask.ndim - len(axes)]))
+        view[at] = function(x[at], tuple(range(1, len(axes) + 1)))
         return y
 
 
