@@ -19,6 +19,7 @@ nox.options.sessions = [
     "jax",
     "torch",
     "strict",
+    "compat",
     "cupy_without_device",
     "examples",
     "bench_quick",
@@ -107,10 +108,20 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def compat(session: nox.Session) -> None:
+    """axisoft.compat beside SciPy, PyTorch, jax.nn and Optax themselves: signatures, values, gradients."""
+    install(session, ".", "jax", "torch", *group("test"), *group("peers"))
+    session.run("pytest", "--numprocesses=2", "--quiet", *(session.posargs or ["tests/compat_peers"]))
+
+
+@nox.session
 def examples(session: nox.Session) -> None:
-    """The examples, as their users run them."""
+    """The examples, as their users run them: the digits in full, the U-Net in a minute."""
     install(session, ".", "jax", "torch", *group("examples"))
-    session.run("python", "examples/digits.py", *session.posargs)
+    session.run("python", "examples/digits.py")
+    for name in ("unet",):
+        output = f"{session.create_tmp()}/{name}"
+        session.run("python", f"examples/{name}/train.py", "--quick", "--output", output)
 
 
 def benchmark(session: nox.Session, *arguments: str) -> None:
