@@ -31,8 +31,8 @@ from torch import nn
 import axisoft
 
 BATCH, RATE, POSITIVE, SEED = 16, 2e-2, 3.0, 0
-FULL = {"steps": 1600, "train": 6000, "choose": 400, "test": 1000, "enough": 0.85, "apart": 0.1}
-QUICK = {"steps": 200, "train": 1500, "choose": 150, "test": 200, "enough": 0.65, "apart": 0.05}
+FULL = {"steps": 800, "train": 6000, "choose": 400, "test": 1000, "enough": 0.82, "apart": 0.1}
+QUICK = {"steps": 120, "train": 1500, "choose": 150, "test": 200, "enough": 0.6, "apart": 0.05}
 GRID = np.arange(0.05, 0.96, 0.025)
 
 # A wafer bin map of 2 x 2 dies as the slides print it: the logits of line, circle, edge and zone, and their sigmoid.
