@@ -74,7 +74,7 @@ def test_a_broken_promise_is_exit_status_1(capsys, monkeypatch):
 
 
 def test_a_missing_backend_is_exit_status_1(capsys, monkeypatch):
-    monkeypatch.setattr(testing.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["check", "--backend", "torch"]) == 1
     assert "torch is not installed; install it, or choose another backend." in capsys.readouterr().err
 

@@ -207,7 +207,7 @@ def test_targets_that_make_no_sense(name, error, text):
 
 
 def test_a_backend_that_is_not_installed_is_missing(monkeypatch):
-    monkeypatch.setattr(testing.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(testing.Missing, match="backend: dask is not installed; install it, or"):
         testing.target("dask")
     assert testing.installed() == []

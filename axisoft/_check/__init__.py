@@ -1,0 +1,37 @@
+"""Argument checks, and every error text.
+
+One grammar: ``function: what is wrong, with the value; the way out.`` The tests hold each text word for word.
+"""
+
+from axisoft._check.arrays import arrays
+from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_axes, same_shape
+from axisoft._check.classes import indices, over_classes
+from axisoft._check.dtypes import dtypes, kind_of
+from axisoft._check.functions import cotangent, differentiable, no_axes, own_function, planned
+from axisoft._check.options import flag, integer, number, reduction, threads, threads_in
+
+__all__ = [
+    "arrays",
+    "axes",
+    "axis_of",
+    "broadcasts",
+    "channels",
+    "cotangent",
+    "differentiable",
+    "dtypes",
+    "flag",
+    "indices",
+    "integer",
+    "kind_of",
+    "mask",
+    "no_axes",
+    "number",
+    "over_axes",
+    "over_classes",
+    "own_function",
+    "planned",
+    "reduction",
+    "same_shape",
+    "threads",
+    "threads_in",
+]

@@ -1,0 +1,93 @@
+"""Axes, and the shapes that go with them."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from axisoft._check.arrays import arrays
+from axisoft._check.dtypes import dtypes, kind_of
+from axisoft._check.plain import PLAIN, keep
+from axisoft._check.text import shape as _shape
+
+
+def over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    """The arrays of a softmax and its options, checked."""
+    key = None
+    if where is None and dtype is None and (axis is None or type(axis) is int):
+        key = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis
+        found = PLAIN.get(key)
+        if found is not None:
+            return (x, None), found
+    xp, (x, where) = arrays(function, x=x, where=where)
+    static = {"axis": axes(function, axis, x)}
+    mask(function, where, x, xp)
+    static |= {"xp": xp, **dtypes(function, xp, x, dtype)}
+    keep(key, static, x)
+    return (x, where), static
+
+
+def axes(function: str, axis: Any, x: Any, name: str = "x") -> tuple[int, ...]:
+    """``axis`` (an int, a tuple of them or None for all) as non-negative ints."""
+    ndim = len(x.shape)
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, (tuple, list)):
+        result = tuple(_one_axis(function, a, axis, x, name, ndim) for a in axis)
+        if len(set(result)) != len(result):
+            hint = "name each axis once"
+            raise ValueError(f"{function}: axis {axis} repeats an axis of {name} with shape {_shape(x)}; {hint}.")
+        return result
+    return (_one_axis(function, axis, axis, x, name, ndim),)
+
+
+def axis_of(function: str, axis: Any, x: Any, name: str) -> int:
+    """The one axis of a loss, as a non-negative int."""
+    return _one_axis(function, axis, axis, x, name, len(x.shape), "an int")
+
+
+def _one_axis(
+    function: str, a: Any, whole: Any, x: Any, name: str, ndim: int, kinds: str = "an int, a tuple of ints or None"
+) -> int:
+    try:
+        if isinstance(a, bool):
+            raise TypeError
+        index = operator.index(a)
+    except TypeError:
+        raise TypeError(f"{function}: axis {whole!r} is not an integer; use {kinds}.") from None
+    if not -ndim <= index < ndim:
+        hint = f"use an axis in [-{ndim}, {ndim})" if ndim else "an array without axes has none"
+        raise ValueError(f"{function}: axis {index} is out of bounds for {name} with shape {_shape(x)}; {hint}.")
+    return index % ndim
+
+
+def mask(function: str, where: Any, x: Any, xp: Any, name: str = "x") -> None:
+    if where is None:
+        return
+    if kind_of(xp, where.dtype) != "bool":
+        hint = "pass a boolean array, for example where != 0"
+        raise TypeError(f"{function}: where has dtype {where.dtype}, not bool; {hint}.")
+    broadcasts(function, "where", where, tuple(x.shape), f"{name} with shape {_shape(x)}")
+
+
+def broadcasts(function: str, name: str, a: Any, shape: tuple[int, ...], what: str) -> None:
+    """An error unless ``a`` broadcasts to ``shape`` without making it any larger."""
+    given = tuple(a.shape)
+    fits = len(given) <= len(shape) and all(n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False))
+    if not fits:
+        hint = "each of its axes, counted from the last, must be 1 or agree"
+        raise ValueError(f"{function}: {name} with shape {given} does not broadcast to {what}; {hint}.")
+
+
+def same_shape(function: str, targets: Any, logits: Any) -> None:
+    if tuple(targets.shape) != tuple(logits.shape):
+        hint = "give one label per logit"
+        raise ValueError(
+            f"{function}: targets with shape {_shape(targets)} and logits with shape {_shape(logits)} differ; {hint}."
+        )
+
+
+def channels(function: str, x: Any) -> None:
+    if len(x.shape) not in (3, 4):
+        hint = "give shape (C, H, W) or (N, C, H, W), or use softmax with axis="
+        raise ValueError(f"{function}: x with shape {_shape(x)} has no channel axis before height and width; {hint}.")

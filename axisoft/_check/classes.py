@@ -1,0 +1,205 @@
+"""Losses over classes: targets, indices and weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from axisoft import _backends
+from axisoft._check.arrays import arrays
+from axisoft._check.axes import axis_of, broadcasts, mask
+from axisoft._check.dtypes import dtypes, kind_of
+from axisoft._check.options import integer, number, reduction
+from axisoft._check.plain import PLAIN, keep
+from axisoft._check.text import shape as _shape
+
+
+def over_classes(
+    function: str, name: str, x: Any, targets: Any, axis: Any, how: Any, more: tuple[Any, ...], **options: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arrays of a loss over classes and its options, checked.
+
+    ``more`` is weight, sample_weight, ignore_index and, where probabilities may be targets, where and dtype.
+    """
+    key = None
+    if type(axis) is int and type(how) is str and _left_out(more, options):
+        one = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis
+        key = (*one, function, type(targets), getattr(targets, "dtype", None), how)
+        known = PLAIN.get(key)
+        if known is not None and _fit(function, x, targets, known):
+            return (x, targets, None, None, None) if len(more) > 3 else (x, targets, None, None), known
+    given = x, targets
+    weight, sample_weight, ignore_index, where, dtype = (*more, None, None)[:5]
+    xp, (x, targets, weight, sample_weight, where) = arrays(
+        function, **{name: x}, targets=targets, weight=weight, sample_weight=sample_weight, where=where
+    )
+    axis = axis_of(function, axis, x, name)
+    mask(function, where, x, xp, name)
+    options = {n: number(function, n, value, below=_BELOW[n]) for n, value in options.items()}
+    found, static = classification(
+        function, name, xp, x, targets, axis, weight, sample_weight, ignore_index, how, dtype, soft=len(more) > 3
+    )
+    static |= options
+    if found[0] is given[0] and found[1] is given[1]:  # neither cast nor adopted from another library
+        keep(key, static, x)
+    return (*found, where) if len(more) > 3 else found, static
+
+
+def _left_out(more: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    """Whether nothing but the arrays is given."""
+    if any(a is not None for a in more):
+        return False
+    return all(type(value) is float and value == 0.0 for value in options.values())
+
+
+_BELOW = {"label_smoothing": 1.0, "z_loss": math.inf}
+
+
+def _fit(function: str, x: Any, targets: Any, static: dict[str, Any]) -> bool:
+    """Whether class indices fit the logits, as to values, shapes and devices, in a call like one that was checked."""
+    shape, axis, xp = x.shape, static["axis"], static["xp"]
+    count = shape[axis]
+    if not count or tuple(targets.shape) != (*shape[:axis], *shape[axis + 1 :]):
+        return False
+    seen = _backends.values(targets, xp)
+    if (seen is None) is static["checked"] or _backends.device(x, xp) != _backends.device(targets, xp):
+        return False
+    if seen is not None and math.prod(shape):
+        _check_classes(function, seen, count, None)
+    return True
+
+
+def classification(
+    function: str,
+    name: str,
+    xp: Any,
+    x: Any,
+    targets: Any,
+    axis: int,
+    weight: Any,
+    sample_weight: Any,
+    ignore_index: Any,
+    how: Any,
+    dtype: Any,
+    *,
+    soft: bool,
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arrays of a loss over classes and its options, checked and cast. ``soft``: probabilities may be targets."""
+    reduced = tuple(x.shape[:axis]) + tuple(x.shape[axis + 1 :])
+    probabilities, checked = _targets(function, targets, x, axis, reduced, xp, name, soft), False
+    _class_weight(function, weight, x, axis, name)
+    if sample_weight is not None:
+        broadcasts(function, "sample_weight", sample_weight, reduced, f"the losses with shape {reduced}")
+    reduction(function, how)
+    ignore_index = integer(function, "ignore_index", ignore_index)
+    if probabilities:
+        if ignore_index is not None:
+            hint = "give the samples to leave out a sample_weight of 0"
+            raise ValueError(f"{function}: ignore_index is {ignore_index}, but targets are probabilities; {hint}.")
+    else:
+        targets, ignore_index, checked = indices(function, targets, x.shape[axis], ignore_index, xp)
+    weighted = probabilities or ignore_index is not None or weight is not None or sample_weight is not None
+    static = {"xp": xp, **dtypes(function, xp, x, dtype, loss=True), "floats": (1, 2, 3) if probabilities else (2, 3)}
+    static |= {"reduction": how, "weighted": weighted, "axis": axis, "ignore_index": ignore_index}
+    static["checked"] = checked
+    return (x, targets, weight, sample_weight), static
+
+
+def _targets(
+    function: str, targets: Any, x: Any, axis: int, reduced: tuple[int, ...], xp: Any, name: str, soft: bool
+) -> bool:
+    """Whether the targets are probabilities rather than class indices."""
+    if x.shape[axis] == 0:
+        hint = "give that axis at least one class"
+        raise ValueError(f"{function}: {name} with shape {_shape(x)} has no classes along axis {axis}; {hint}.")
+    kind = kind_of(xp, targets.dtype)
+    if kind == "floating" and soft:
+        if tuple(targets.shape) != tuple(x.shape):
+            hint = f"class probabilities need shape {_shape(x)}, class indices an integer dtype and shape {reduced}"
+            raise ValueError(
+                f"{function}: targets with shape {_shape(targets)} and dtype {targets.dtype} do not fit "
+                f"{name} with shape {_shape(x)}; {hint}."
+            )
+        return True
+    if kind != "integer":
+        hint = "class indices need an integer dtype" + (", class probabilities a floating one" if soft else "")
+        raise TypeError(f"{function}: targets has dtype {targets.dtype}; {hint}.")
+    if tuple(targets.shape) != reduced:
+        hint = f"class indices need shape {reduced}, or choose the class axis with axis="
+        raise ValueError(
+            f"{function}: targets with shape {_shape(targets)} do not fit {name} with shape {_shape(x)} "
+            f"and class axis {axis}; {hint}."
+        )
+    return False
+
+
+def indices(function: str, targets: Any, count: int, ignore_index: int | None, xp: Any) -> tuple[Any, int | None, bool]:
+    """Class indices in the library's index dtype, what ``ignore_index`` is in it, and whether they were checked.
+
+    They are wherever values can be read.
+
+    No index wraps into a class: those that do not fit the index dtype turn negative there. An ``ignore_index`` that the
+    targets' own dtype cannot hold names nothing and is left out.
+    """
+    if ignore_index is not None:
+        info = xp.iinfo(targets.dtype)
+        if not info.min <= ignore_index <= info.max:
+            ignore_index = None
+    seen = _backends.values(targets, xp)
+    if seen is not None and math.prod(targets.shape):
+        _check_classes(function, seen, count, ignore_index)
+    checked = seen is not None
+    if targets.dtype == xp.int64:  # the widest, so the index dtype of a library that has it
+        return targets, ignore_index, checked
+    wide = xp.__array_namespace_info__().default_dtypes()["indexing"]
+    return xp.astype(targets, wide, copy=False), _wrapped(ignore_index, wide, xp), checked
+
+
+def _wrapped(value: int | None, dtype: Any, xp: Any) -> int | None:
+    info = xp.iinfo(dtype)
+    return value if value is None or value <= info.max else value - 2**info.bits
+
+
+# Up to this many class indices are looked at as a list: less than a microsecond, where two reductions take four.
+FEW = 64
+
+
+def _are_classes(targets: Any, count: int, xp: Any) -> bool:
+    """Whether the smallest and the largest index, and so all of them, are in [0, count)."""
+    if math.prod(targets.shape) > FEW or not hasattr(targets, "tolist"):
+        return bool(xp.min(targets) >= 0) and bool(xp.max(targets) < count)
+    found = (targets if len(targets.shape) == 1 else xp.reshape(targets, (-1,))).tolist()
+    return bool(min(found) >= 0 and max(found) < count)
+
+
+def _check_classes(function: str, targets: Any, count: int, ignore_index: int | None) -> None:
+    xp = _backends.namespace(targets)
+    if _are_classes(targets, count, xp):
+        return
+    wide = targets if targets.dtype == xp.int64 else xp.astype(targets, xp.int64)
+    bad = (wide < 0) | (wide >= count)
+    if ignore_index is not None:
+        bad = bad & (wide != _wrapped(ignore_index, xp.int64, xp))
+    if not bool(xp.any(bad)):
+        return
+    flat = int(xp.argmax(xp.astype(xp.reshape(bad, (-1,)), xp.int32)))
+    position = []
+    for n in reversed(targets.shape):
+        flat, i = divmod(flat, n)
+        position.append(i)
+    at = tuple(reversed(position))
+    ignored = "set ignore_index to leave samples out" if ignore_index is None else f"ignore_index is {ignore_index}"
+    hint = f"class indices are in [0, {count}), and {ignored}"
+    value = int(targets[at])
+    there = "is 1 class" if count == 1 else f"are {count} classes"
+    raise IndexError(f"{function}: targets holds class {value} at {at}, but there {there}; {hint}.")
+
+
+def _class_weight(function: str, weight: Any, x: Any, axis: int, name: str) -> None:
+    count = x.shape[axis]
+    if weight is not None and tuple(weight.shape) != (count,):
+        hint = f"give one weight per class, shape ({count},)"
+        raise ValueError(
+            f"{function}: weight with shape {_shape(weight)} does not fit {name} with shape {_shape(x)} "
+            f"and class axis {axis}; {hint}."
+        )

@@ -1,0 +1,54 @@
+"""What ``vjp`` and ``value_and_grad`` are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axisoft._check.arrays import arrays
+from axisoft._check.dtypes import kind_of
+from axisoft._check.text import a as _a
+from axisoft._check.text import shape as _shape
+
+
+def own_function(function: str, fun: Any) -> None:
+    """An error for what cannot be one of the public functions of arrays: before it is called, which may do anything."""
+    module = getattr(fun, "__module__", None) or ""
+    if module not in ("axisoft._softmax", "axisoft._sigmoid", "axisoft._losses"):
+        _no_function(function, fun)
+
+
+def planned(function: str, fun: Any, call: Any) -> Any:
+    """The call that a public function came down to; an error for a function that comes down to none."""
+    if not hasattr(call, "op"):
+        _no_function(function, fun)
+    return call
+
+
+def _no_function(function: str, fun: Any) -> None:
+    said = getattr(fun, "__name__", None) or _a(type(fun).__name__)
+    hint = "pass the function itself, such as axisoft.softmax, and its options as keyword arguments"
+    raise TypeError(f"{function}: fun is {said}, not a function of arrays from axisoft; {hint}.")
+
+
+def cotangent(function: str, g: Any, out: Any, name: str) -> Any:
+    """The cotangent as an array of the result's library."""
+    _, (_, g) = arrays(function, result=out, cotangent=g)
+    if tuple(g.shape) != tuple(out.shape):
+        hint = "give it the shape of the result"
+        raise ValueError(
+            f"{function}: cotangent with shape {_shape(g)} does not fit the result of {name} "
+            f"with shape {_shape(out)}; {hint}."
+        )
+    return g
+
+
+def differentiable(function: str, name: str, x: Any, xp: Any) -> None:
+    if kind_of(xp, x.dtype) != "floating":
+        hint = "convert it to a floating dtype"
+        raise TypeError(f"{function}: {name} has dtype {x.dtype}, and only floating arrays have a gradient; {hint}.")
+
+
+def no_axes(function: str, value: Any, name: str) -> None:
+    if value.shape != ():
+        what = f"the value of {name} has shape {_shape(value)}, and only one without axes has a gradient"
+        raise ValueError(f"{function}: {what}; reduce it, or use axisoft.vjp.")

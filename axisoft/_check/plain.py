@@ -1,0 +1,20 @@
+"""Calls of plain arguments, whose checks find the same each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat as compat
+
+from axisoft._check.dtypes import kind_of
+
+# The options that a call of plain arguments comes down to, by these: the checks find the same of two such calls.
+PLAIN: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+
+def keep(key: tuple[Any, ...] | None, static: dict[str, Any], x: Any) -> None:
+    """Lengths that depend on values, and the default dtype of integers, are looked at in each call."""
+    if key is None or len(PLAIN) >= 1024 or compat.is_dask_array(x):
+        return
+    if kind_of(static["xp"], x.dtype) == "floating":
+        PLAIN[key] = static
