@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from axisoft import _check
 from axisoft._run import run
-from axisoft._typing import ArrayT
+from axisoft._typing import AnyNumPy, ArrayT, Floating, FloatT, NumPy, Scalar, ShapeT
 
 
 def _elementwise(function: str, x: Any, dtype: Any) -> Any:
@@ -14,6 +14,14 @@ def _elementwise(function: str, x: Any, dtype: Any) -> Any:
     return run(function, (x,), xp=xp, **_check.dtypes(function, xp, x, dtype))
 
 
+@overload
+def sigmoid(x: Scalar, /, *, dtype: Any = None) -> Any: ...
+@overload
+def sigmoid(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def sigmoid(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
+@overload
+def sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
 def sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """The logistic function of each element, ``1 / (1 + exp(-x))``.
 
@@ -46,6 +54,14 @@ def sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     return _elementwise("sigmoid", x, dtype)
 
 
+@overload
+def log_sigmoid(x: Scalar, /, *, dtype: Any = None) -> Any: ...
+@overload
+def log_sigmoid(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def log_sigmoid(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
+@overload
+def log_sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
 def log_sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """The logarithm of the logistic function of each element, ``-log(1 + exp(-x))``.
 
@@ -75,6 +91,14 @@ def log_sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     return _elementwise("log_sigmoid", x, dtype)
 
 
+@overload
+def softplus(x: Scalar, /, *, dtype: Any = None) -> Any: ...
+@overload
+def softplus(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def softplus(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
+@overload
+def softplus(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
 def softplus(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """``log(1 + exp(x))`` of each element.
 
