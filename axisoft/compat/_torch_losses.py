@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, overload
 
 import axisoft
 from axisoft import _check
-from axisoft._typing import Array, ArrayT
+from axisoft._typing import Array, ArrayT, FromNumPy
 from axisoft.compat import _shared
 
 
+@overload
+def nll_loss(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Any: ...
+@overload
+def nll_loss(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> ArrayT: ...
 def nll_loss(
     input: ArrayT,
     target: Array,
@@ -45,6 +65,28 @@ def nll_loss(
     return _reduced("nll_loss", xp, x, loss, weights)  # type: ignore[no-any-return]
 
 
+@overload
+def cross_entropy(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any: ...
+@overload
+def cross_entropy(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> ArrayT: ...
 def cross_entropy(
     input: ArrayT,
     target: Array,
@@ -111,6 +153,26 @@ def cross_entropy(
     return _reduced(name, xp, x, loss, weights)  # type: ignore[no-any-return]
 
 
+@overload
+def binary_cross_entropy_with_logits(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> Any: ...
+@overload
+def binary_cross_entropy_with_logits(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> ArrayT: ...
 def binary_cross_entropy_with_logits(
     input: ArrayT,
     target: Array,

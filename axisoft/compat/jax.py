@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import axisoft
 from axisoft import _check
-from axisoft._typing import Array, ArrayT, Axes
+from axisoft._typing import Array, ArrayT, Axes, FromNumPy
 from axisoft.compat import _shared
 
 __all__ = ["log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax", "softplus"]
 
 
-def softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT:
+@overload
+def softmax(x: FromNumPy | complex, axis: Axes = -1, where: Array | None = None) -> Any: ...
+@overload
+def softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT: ...
+def softmax(x: Any, axis: Axes = -1, where: Array | None = None) -> Any:
     """``exp(x) / sum(exp(x))`` along the axes: :func:`axisoft.softmax`.
 
     Parameters
@@ -28,15 +32,19 @@ def softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT:
     return axisoft.softmax(x, axis=axis, where=where)
 
 
-def log_softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT:
+@overload
+def log_softmax(x: FromNumPy | complex, axis: Axes = -1, where: Array | None = None) -> Any: ...
+@overload
+def log_softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT: ...
+def log_softmax(x: Any, axis: Axes = -1, where: Array | None = None) -> Any:
     """The logarithm of :func:`softmax`, in nats: :func:`axisoft.log_softmax`. What the mask hides comes out as -inf."""
     return axisoft.log_softmax(x, axis=axis, where=where)
 
 
 def logsumexp(
-    a: Array,
+    a: Array | complex,
     axis: Axes = None,
-    b: Array | None = None,
+    b: Array | complex | None = None,
     keepdims: bool = False,
     return_sign: bool = False,
     where: Array | None = None,
@@ -74,16 +82,28 @@ def logsumexp(
     return run("logsumexp", a, b, where, axis, keepdims)
 
 
-def sigmoid(x: ArrayT) -> ArrayT:
+@overload
+def sigmoid(x: FromNumPy | complex) -> Any: ...
+@overload
+def sigmoid(x: ArrayT) -> ArrayT: ...
+def sigmoid(x: Any) -> Any:
     """The logistic function of each element: :func:`axisoft.sigmoid`."""
     return axisoft.sigmoid(x)
 
 
-def log_sigmoid(x: ArrayT) -> ArrayT:
+@overload
+def log_sigmoid(x: FromNumPy | complex) -> Any: ...
+@overload
+def log_sigmoid(x: ArrayT) -> ArrayT: ...
+def log_sigmoid(x: Any) -> Any:
     """The logarithm of :func:`sigmoid`, in nats: :func:`axisoft.log_sigmoid`."""
     return axisoft.log_sigmoid(x)
 
 
-def softplus(x: ArrayT) -> ArrayT:
+@overload
+def softplus(x: FromNumPy | complex) -> Any: ...
+@overload
+def softplus(x: ArrayT) -> ArrayT: ...
+def softplus(x: Any) -> Any:
     """``log(1 + exp(x))`` of each element: :func:`axisoft.softplus`."""
     return axisoft.softplus(x)
