@@ -248,7 +248,7 @@ def binary_cross_entropy_with_logits(
         name, logits=logits, targets=targets, pos_weight=pos_weight, sample_weight=sample_weight
     )
     _check.same_shape(name, targets, logits)
-    shape = tuple(logits.shape)
+    shape = _check.lengths(logits)
     for label, a in (("pos_weight", pos_weight), ("sample_weight", sample_weight)):
         if a is not None:
             _check.broadcasts(name, label, a, shape, f"logits with shape {shape}")

@@ -11,7 +11,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from axisoft import _core
-from axisoft._core.stable import total
+from axisoft._core.stable import count, length, total
 
 # How many terms XLA's CPU compiler takes in one run of straight code; from 32 on it makes a loop, five times as slow.
 RUN = 24
@@ -30,7 +30,8 @@ class _Namespace:
     @staticmethod
     def sums_in_pairs(x, axis):
         """XLA makes a tree of a sum, but on the CPU only of one over at least 4096 elements."""
-        return x.size >= 4096
+        n = count(x, jnp)
+        return n is not None and n >= 4096
 
     def sums(self, arrays, axis):
         """By one reduction of tuples, which reads what the arrays are made of once and keeps none of them.
@@ -39,19 +40,19 @@ class _Namespace:
         """
         arrays = tuple(arrays)
         shape = arrays[0].shape
-        count = shape[axis]
-        if count <= RUN:
+        n = length(arrays[0], axis, jnp)
+        if n is None or n <= RUN:
             zero = jnp.zeros((), arrays[0].dtype)
             y = lax.reduce(arrays, (zero,) * len(arrays), lambda a, b: tuple(map(lax.add, a, b)), (axis,))
             return tuple(jnp.expand_dims(a, axis) for a in y)
         best = PART[arrays[0].dtype.itemsize]
-        part = min((n for n in range(4, RUN + 1) if count % n == 0), key=lambda n: abs(n - best), default=None)
+        part = min((k for k in range(4, RUN + 1) if n % k == 0), key=lambda k: abs(k - best), default=None)
         if part is None:
-            whole = count - count % best
-            ends = (lax.slice_in_dim(a, whole, count, axis=axis) for a in arrays)
+            whole = n - n % best
+            ends = (lax.slice_in_dim(a, whole, n, axis=axis) for a in arrays)
             starts = (lax.slice_in_dim(a, 0, whole, axis=axis) for a in arrays)
             return tuple(map(lax.add, self.sums(starts, axis), self.sums(ends, axis)))
-        cut = (*shape[:axis], count // part, part, *shape[axis + 1 :])
+        cut = (*shape[:axis], n // part, part, *shape[axis + 1 :])
         inner = self.sums((a.reshape(cut) for a in arrays), axis + 1)
         return tuple(total(jnp.squeeze(a, axis + 1), (axis,), self) for a in inner)
 
@@ -61,7 +62,8 @@ class _Kept(_Namespace):
 
     def sums(self, arrays, axis):
         arrays = tuple(arrays)
-        if arrays[0].shape[axis] <= RUN:
+        n = length(arrays[0], axis, jnp)
+        if n is not None and n <= RUN:
             return super().sums(arrays, axis)
         return tuple(total(a, (axis,), self) for a in arrays)
 

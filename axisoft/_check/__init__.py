@@ -8,6 +8,7 @@ from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_
 from axisoft._check.classes import indices, over_classes
 from axisoft._check.dtypes import dtypes, kind_of
 from axisoft._check.functions import cotangent, differentiable, no_axes, own_function, planned
+from axisoft._check.lengths import lengths
 from axisoft._check.options import flag, integer, number, reduction, threads, threads_in
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "indices",
     "integer",
     "kind_of",
+    "lengths",
     "mask",
     "no_axes",
     "number",

@@ -8,8 +8,8 @@ import array_api_compat as compat
 
 from axisoft import _backends
 from axisoft._check.dtypes import kind_of
+from axisoft._check.lengths import lengths
 from axisoft._check.text import a as _a
-from axisoft._check.text import shape as _shape
 
 # What the checks of an array found, by its type and dtype: its namespace. A microsecond each time otherwise.
 _SOUND: dict[tuple[type, Any], Any] = {}
@@ -36,9 +36,9 @@ def _sound(function: str, name: str, a: Any) -> Any:
     """The namespace of an array that axisoft can use."""
     xp = _namespace(function, name, a)
     _real(function, name, a, xp)
-    if any(n != n for n in a.shape):  # Dask's word for an axis whose length depends on values
+    if any(n != n for n in lengths(a)):  # Dask's word for an axis whose length depends on values
         hint = f"find it first, for example with {name}.compute_chunk_sizes()"
-        raise ValueError(f"{function}: {name} has shape {_shape(a)}, with an axis of unknown length; {hint}.")
+        raise ValueError(f"{function}: {name} has shape {lengths(a)}, with an axis of unknown length; {hint}.")
     if not compat.is_dask_array(a) and len(_SOUND) < 256:
         _SOUND[type(a), a.dtype] = xp
     return xp

@@ -9,9 +9,9 @@ from axisoft import _backends
 from axisoft._check.arrays import arrays
 from axisoft._check.axes import axis_of, broadcasts, mask
 from axisoft._check.dtypes import dtypes, kind_of
+from axisoft._check.lengths import agree, lengths
 from axisoft._check.options import integer, number, reduction
 from axisoft._check.plain import PLAIN, keep
-from axisoft._check.text import shape as _shape
 
 
 def over_classes(
@@ -57,16 +57,16 @@ _BELOW = {"label_smoothing": 1.0, "z_loss": math.inf}
 
 def _fit(function: str, x: Any, targets: Any, static: dict[str, Any]) -> bool:
     """Whether class indices fit the logits, as to values, shapes and devices, in a call like one that was checked."""
-    shape, axis, xp = x.shape, static["axis"], static["xp"]
+    shape, axis, xp = lengths(x), static["axis"], static["xp"]
     count = shape[axis]
-    if not count or tuple(targets.shape) != (*shape[:axis], *shape[axis + 1 :]):
+    if count == 0 or not agree(lengths(targets), (*shape[:axis], *shape[axis + 1 :])):
         return False
     seen = _backends.values(targets, xp)
     if (seen is not None and _backends.is_known(targets, xp)) is not static["checked"]:
         return False
     if _backends.device(x, xp) != _backends.device(targets, xp):
         return False
-    if seen is not None and math.prod(shape):
+    if seen is not None:
         _check_classes(function, seen, count, None)
     return True
 
@@ -87,7 +87,8 @@ def classification(
     soft: bool,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arrays of a loss over classes and its options, checked and cast. ``soft``: probabilities may be targets."""
-    reduced = tuple(x.shape[:axis]) + tuple(x.shape[axis + 1 :])
+    shape = lengths(x)
+    reduced = (*shape[:axis], *shape[axis + 1 :])
     probabilities, checked = _targets(function, targets, x, axis, reduced, xp, name, soft), False
     _class_weight(function, weight, x, axis, name)
     if sample_weight is not None:
@@ -99,7 +100,7 @@ def classification(
             hint = "give the samples to leave out a sample_weight of 0"
             raise ValueError(f"{function}: ignore_index is {ignore_index}, but targets are probabilities; {hint}.")
     else:
-        targets, ignore_index, checked = indices(function, targets, x.shape[axis], ignore_index, xp)
+        targets, ignore_index, checked = indices(function, targets, shape[axis], ignore_index, xp)
     weighted = probabilities or ignore_index is not None or weight is not None or sample_weight is not None
     static = {"xp": xp, **dtypes(function, xp, x, dtype, loss=True), "floats": (1, 2, 3) if probabilities else (2, 3)}
     static |= {"reduction": how, "weighted": weighted, "axis": axis, "ignore_index": ignore_index}
@@ -111,25 +112,25 @@ def _targets(
     function: str, targets: Any, x: Any, axis: int, reduced: tuple[int, ...], xp: Any, name: str, soft: bool
 ) -> bool:
     """Whether the targets are probabilities rather than class indices."""
-    if x.shape[axis] == 0:
+    if lengths(x)[axis] == 0:
         hint = "give that axis at least one class"
-        raise ValueError(f"{function}: {name} with shape {_shape(x)} has no classes along axis {axis}; {hint}.")
+        raise ValueError(f"{function}: {name} with shape {lengths(x)} has no classes along axis {axis}; {hint}.")
     kind = kind_of(xp, targets.dtype)
     if kind == "floating" and soft:
-        if tuple(targets.shape) != tuple(x.shape):
-            hint = f"class probabilities need shape {_shape(x)}, class indices an integer dtype and shape {reduced}"
+        if not agree(lengths(targets), lengths(x)):
+            hint = f"class probabilities need shape {lengths(x)}, class indices an integer dtype and shape {reduced}"
             raise ValueError(
-                f"{function}: targets with shape {_shape(targets)} and dtype {targets.dtype} do not fit "
-                f"{name} with shape {_shape(x)}; {hint}."
+                f"{function}: targets with shape {lengths(targets)} and dtype {targets.dtype} do not fit "
+                f"{name} with shape {lengths(x)}; {hint}."
             )
         return True
     if kind != "integer":
         hint = "class indices need an integer dtype" + (", class probabilities a floating one" if soft else "")
         raise TypeError(f"{function}: targets has dtype {targets.dtype}; {hint}.")
-    if tuple(targets.shape) != reduced:
+    if not agree(lengths(targets), reduced):
         hint = f"class indices need shape {reduced}, or choose the class axis with axis="
         raise ValueError(
-            f"{function}: targets with shape {_shape(targets)} do not fit {name} with shape {_shape(x)} "
+            f"{function}: targets with shape {lengths(targets)} do not fit {name} with shape {lengths(x)} "
             f"and class axis {axis}; {hint}."
         )
     return False
@@ -148,7 +149,7 @@ def indices(function: str, targets: Any, count: int, ignore_index: int | None, x
         if not info.min <= ignore_index <= info.max:
             ignore_index = None
     seen = _backends.values(targets, xp)
-    if seen is not None and math.prod(targets.shape):
+    if seen is not None:
         _check_classes(function, seen, count, ignore_index)
     checked = seen is not None and _backends.is_known(targets, xp)
     if targets.dtype == xp.int64:  # the widest, so the index dtype of a library that has it
@@ -168,6 +169,8 @@ FEW = 64
 
 def _are_classes(targets: Any, count: int, xp: Any) -> bool:
     """Whether the smallest and the largest index, and so all of them, are in [0, count)."""
+    if 0 in targets.shape:
+        return True
     if math.prod(targets.shape) > FEW or not hasattr(targets, "tolist"):
         return bool(xp.min(targets) >= 0) and bool(xp.max(targets) < count)
     found = (targets if len(targets.shape) == 1 else xp.reshape(targets, (-1,))).tolist()
@@ -198,10 +201,10 @@ def _check_classes(function: str, targets: Any, count: int, ignore_index: int | 
 
 
 def _class_weight(function: str, weight: Any, x: Any, axis: int, name: str) -> None:
-    count = x.shape[axis]
-    if weight is not None and tuple(weight.shape) != (count,):
+    count = lengths(x)[axis]
+    if weight is not None and not agree(lengths(weight), (count,)):
         hint = f"give one weight per class, shape ({count},)"
         raise ValueError(
-            f"{function}: weight with shape {_shape(weight)} does not fit {name} with shape {_shape(x)} "
+            f"{function}: weight with shape {lengths(weight)} does not fit {name} with shape {lengths(x)} "
             f"and class axis {axis}; {hint}."
         )

@@ -6,8 +6,8 @@ from typing import Any
 
 from axisoft._check.arrays import arrays
 from axisoft._check.dtypes import kind_of
+from axisoft._check.lengths import agree, lengths
 from axisoft._check.text import a as _a
-from axisoft._check.text import shape as _shape
 
 
 def own_function(function: str, fun: Any) -> None:
@@ -33,11 +33,11 @@ def _no_function(function: str, fun: Any) -> None:
 def cotangent(function: str, g: Any, out: Any, name: str) -> Any:
     """The cotangent as an array of the result's library."""
     _, (_, g) = arrays(function, result=out, cotangent=g)
-    if tuple(g.shape) != tuple(out.shape):
+    if not agree(lengths(g), lengths(out)):
         hint = "give it the shape of the result"
         raise ValueError(
-            f"{function}: cotangent with shape {_shape(g)} does not fit the result of {name} "
-            f"with shape {_shape(out)}; {hint}."
+            f"{function}: cotangent with shape {lengths(g)} does not fit the result of {name} "
+            f"with shape {lengths(out)}; {hint}."
         )
     return g
 
@@ -50,5 +50,5 @@ def differentiable(function: str, name: str, x: Any, xp: Any) -> None:
 
 def no_axes(function: str, value: Any, name: str) -> None:
     if value.shape != ():
-        what = f"the value of {name} has shape {_shape(value)}, and only one without axes has a gradient"
+        what = f"the value of {name} has shape {lengths(value)}, and only one without axes has a gradient"
         raise ValueError(f"{function}: {what}; reduce it, or use axisoft.vjp.")

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-
-def shape(x: Any) -> tuple[int, ...]:
-    return tuple(x.shape)
-
 
 def a(noun: str) -> str:
     """The noun with its article."""

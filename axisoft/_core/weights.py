@@ -241,7 +241,7 @@ def _divisor(losses, weights, xp):
     if weights is None:
         n = count(losses, xp)
         # Integers: a sum of floating ones may get stuck at 2**24.
-        n = float(max(n, 1)) if n is not None else xp.sum(xp.ones_like(losses, dtype=xp.int32))
+        n = float(max(n, 1)) if n is not None else xp.sum(xp.ones_like(losses, dtype=xp.int32), axis=tuple(range(len(losses.shape))))
         return n if isinstance(n, float) else xp.astype(n, losses.dtype), None
     over = everything(weights, xp)
     live = over != 0
