@@ -12,6 +12,7 @@ from axisoft._typing import Array, ArrayT
 P = ParamSpec("P")
 
 
+@_check.spelled
 def vjp(
     fun: Callable[..., Any], x: ArrayT, /, *args: Array, **kwargs: Any
 ) -> tuple[ArrayT, Callable[[Array], tuple[ArrayT | None, ...]]]:
@@ -63,6 +64,7 @@ def vjp(
     return out, pullback_of
 
 
+@_check.spelled
 def value_and_grad(fun: Callable[P, ArrayT]) -> Callable[P, tuple[ArrayT, ArrayT]]:
     """A function of the same arguments that gives the value of fun and its gradient along the first array.
 

@@ -9,6 +9,7 @@ from axisoft._run import run
 from axisoft._typing import Array, ArrayT, Reduction
 
 
+@_check.spelled
 def nll_loss(
     log_probs: ArrayT,
     targets: Array,
@@ -54,6 +55,7 @@ def nll_loss(
     return run("nll_loss", arrays, **static)
 
 
+@_check.spelled
 def cross_entropy(
     logits: ArrayT,
     targets: Array,
@@ -127,6 +129,7 @@ def cross_entropy(
     return run("cross_entropy", arrays, **static)
 
 
+@_check.spelled
 def binary_cross_entropy_with_logits(
     logits: ArrayT,
     targets: Array,
@@ -176,7 +179,7 @@ def binary_cross_entropy_with_logits(
     xp, (logits, targets, pos_weight, sample_weight) = _check.arrays(
         name, logits=logits, targets=targets, pos_weight=pos_weight, sample_weight=sample_weight
     )
-    _check.same_shape(name, targets, logits)
+    _check.labels(name, logits, targets, reduction, xp)
     shape = tuple(logits.shape)
     for label, a in (("pos_weight", pos_weight), ("sample_weight", sample_weight)):
         if a is not None:

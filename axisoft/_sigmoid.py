@@ -14,6 +14,7 @@ def _elementwise(function: str, x: Any) -> Any:
     return run(function, (x,), xp=xp, **_check.dtypes(function, xp, x, None))
 
 
+@_check.spelled
 def sigmoid(x: ArrayT, /) -> ArrayT:
     """The logistic function of each element, ``1 / (1 + exp(-x))``.
 
@@ -44,6 +45,7 @@ def sigmoid(x: ArrayT, /) -> ArrayT:
     return _elementwise("sigmoid", x)
 
 
+@_check.spelled
 def log_sigmoid(x: ArrayT, /) -> ArrayT:
     """The logarithm of the logistic function of each element, ``-log(1 + exp(-x))``.
 
@@ -73,6 +75,7 @@ def log_sigmoid(x: ArrayT, /) -> ArrayT:
     return _elementwise("log_sigmoid", x)
 
 
+@_check.spelled
 def softplus(x: ArrayT, /) -> ArrayT:
     """``log(1 + exp(x))`` of each element.
 

@@ -14,6 +14,7 @@ def _over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any, **optio
     return run(function, arrays, **static, **options)
 
 
+@_check.spelled
 def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
     """``exp(x) / sum(exp(x))`` along the axes: non-negative numbers that sum to 1.
 
@@ -52,6 +53,7 @@ def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype:
     return _over_axes("softmax", x, axis, where, dtype)
 
 
+@_check.spelled
 def log_softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
     """``x - log(sum(exp(x)))`` along the axes: the logarithm of :func:`softmax`, in nats.
 
@@ -83,6 +85,7 @@ def log_softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dt
     return _over_axes("log_softmax", x, axis, where, dtype)
 
 
+@_check.spelled
 def logsumexp(
     x: ArrayT, /, *, axis: Axes = None, where: Array | None = None, keepdims: bool = False, dtype: Any = None
 ) -> ArrayT:
@@ -115,6 +118,7 @@ def logsumexp(
     return _over_axes("logsumexp", x, axis, where, dtype, keepdims=_check.flag("logsumexp", "keepdims", keepdims))
 
 
+@_check.spelled
 def softmax2d(x: ArrayT, /) -> ArrayT:
     """Softmax over the channel axis of images: the classes of each pixel sum to 1.
 
