@@ -7,7 +7,7 @@ from axisoft._check.arrays import arrays
 from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_axes
 from axisoft._check.classes import indices, labels, over_classes
 from axisoft._check.dtypes import dtypes, kind_of
-from axisoft._check.functions import cotangent, differentiable, no_axes, own_function, planned
+from axisoft._check.functions import cotangent, differentiable, names, no_axes, own_function, planned
 from axisoft._check.options import flag, integer, number, reduction, threads, threads_in
 from axisoft._check.slips import spelled
 
@@ -26,6 +26,7 @@ __all__ = [
     "kind_of",
     "labels",
     "mask",
+    "names",
     "no_axes",
     "number",
     "over_axes",

@@ -9,7 +9,7 @@ from axisoft import _backends
 from axisoft._check.arrays import FORMS, arrays
 from axisoft._check.axes import axis_of, broadcasts, mask, packed, same_shape
 from axisoft._check.dtypes import dtypes, kind_of
-from axisoft._check.foreign import library_of
+from axisoft._check.foreign import library_of, ragged_axis
 from axisoft._check.options import integer, number, reduction
 from axisoft._check.plain import PLAIN, keep
 from axisoft._check.text import shape as _shape
@@ -222,13 +222,14 @@ def labels(function: str, logits: Any, targets: Any, how: Any, xp: Any) -> None:
     """An error for integer labels other than 0 and 1, where values can be read. Others mean what they say."""
     same_shape(function, targets, logits)
     packed(function, "logits", logits, how == "none")
-    if kind_of(xp, targets.dtype) != "integer" or 0 in targets.shape:
+    if kind_of(xp, targets.dtype) != "integer" or ragged_axis(targets) is not None or 0 in targets.shape:
         return
     seen = _backends.values(targets, xp)
     found = None if seen is None else _outside(seen, 2)
     if found is not None:
         value, at = found
-        hint = "pass booleans, for example targets != 0, or labels of a floating dtype if these are meant"
+        true = "targets > 0" if value < 0 else "targets != 0"
+        hint = f"pass booleans, for example {true}, or labels of a floating dtype if these are meant"
         raise ValueError(f"{function}: targets holds label {value} at {at}, but integer labels are 0 and 1; {hint}.")
 
 

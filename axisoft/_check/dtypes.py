@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from axisoft._check.foreign import dtypes_of
+from axisoft._check.text import nearest
 
 
 def kind_of(xp: Any, dtype: Any) -> str:
@@ -86,14 +87,12 @@ _ALIASES |= {"f8": "float64", "d": "float64", "double": "float64", "half": "floa
 
 def _nearest(xp: Any, dtype: Any) -> str:
     """The floating dtype that was meant, or float32."""
-    import difflib  # an error may take its time, the import of axisoft may not
-
     has = [kind for kind in ("float16", "bfloat16", "float32", "float64") if hasattr(xp, kind)]
     name = _ALIASES.get(_name(dtype), _name(dtype))
     if name in has or name in _ALIASES.values() or not isinstance(dtype, str):
         return name if name in has else "float32"
-    near = difflib.get_close_matches(name, has, n=1, cutoff=0.8)
-    return near[0] if near and near[0][-2:] == name[-2:] else "float32"
+    near = nearest(name, has)
+    return near if near and near[-2:] == name[-2:] else "float32"
 
 
 def _name(dtype: Any) -> str:

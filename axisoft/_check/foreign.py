@@ -20,6 +20,7 @@ _METHODS = (
     ("to_dask_array", "{}.to_dask_array(lengths=True)"),
     ("to_numpy", "{}.to_numpy()"),
     ("numpy", "{}.numpy()"),
+    ("to_dataarray", "{}.to_dataarray().to_numpy()"),
     ("compute", "{}.compute()"),
     ("__array__", "numpy.asarray({})"),
     ("__array_interface__", "numpy.asarray({})"),

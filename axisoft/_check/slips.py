@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from axisoft._check.options import REDUCTIONS
+from axisoft._check.text import listed, nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +40,10 @@ _OPTIONS = {
 
 # What serves in place of an option, for the functions without it; those that begin so, or all others.
 _INSTEAD = {
-    "axis": {"softmax2d": "call axisoft.softmax, which takes axis", "": "leave it out, since each element is by itself"},
+    "axis": {
+        "softmax2d": "call axisoft.softmax, which takes axis",
+        "": "leave it out, since each element is by itself",
+    },
     "keepdims": {"": "leave it out"},
     "where": {
         "softmax2d": "call axisoft.softmax",
@@ -113,7 +116,10 @@ def _slip(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     arrays = [name for name, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     written = {name: name for name in arrays}
     missing = arrays[len(args) :]
-    unknown, by_name, by_position, ways = [], [], [], []
+    unknown: list[str] = []
+    by_name: list[str] = []
+    by_position: list[str] = []
+    ways: list[str] = []
     for name, value in kwargs.items():
         meant = name if name in options else _meant(name, arrays, options)
         if meant is None:
@@ -131,7 +137,7 @@ def _slip(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
         if meant is not None:
             written[meant] = _written(meant, value)
         elif value is not None:
-            ways.append(_EXTRA.get(function, f"name it {_listed(options)}" if options else "leave it out"))
+            ways.append(_EXTRA.get(function, f"name it {listed(options)}" if options else "leave it out"))
         by_position.append(f"argument {i}" if _written("", value) == "" else repr(value))
     wrong = [
         *_phrase(unknown, "is not an argument", "are not arguments"),
@@ -146,7 +152,7 @@ def _slip(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _phrase(names: Sequence[str], one: str, many: str) -> list[str]:
-    return [f"{_listed(names, 'and')} {one if len(names) == 1 else many}"] if names else []
+    return [f"{listed(names, 'and')} {one if len(names) == 1 else many}"] if names else []
 
 
 def _meant(name: str, arrays: Sequence[str], options: Sequence[str]) -> str | None:
@@ -156,8 +162,7 @@ def _meant(name: str, arrays: Sequence[str], options: Sequence[str]) -> str | No
             return here
     if any(name == other or name in names.split() for other, names in _elsewhere()):
         return None
-    near = difflib.get_close_matches(name.lower(), options, n=1, cutoff=0.75)
-    return near[0] if near else None
+    return nearest(name.lower(), options)
 
 
 def _elsewhere() -> list[tuple[str, str]]:
@@ -170,11 +175,7 @@ def _in_place(function: str, name: str, options: Sequence[str]) -> str:
         if name == other or name in names.split():
             ways = _INSTEAD[other]
             return next(way for start, way in ways.items() if function.startswith(start))
-    return f"leave it out, or use {_listed(options)}" if options else "leave it out"
-
-
-def _listed(names: Sequence[str], word: str = "or") -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+    return f"leave it out, or use {listed(options)}" if options else "leave it out"
 
 
 def _written(name: str, value: Any) -> str:
@@ -188,7 +189,7 @@ def _reduction(name: str, value: Any) -> str:
     """PyTorch's flags before it had reductions, or what is one already."""
     if isinstance(value, str):
         return value if value in REDUCTIONS else "mean"
-    if value is None or value:
+    if value is not False:
         return "mean"
     return "sum" if name == "size_average" else "none"
 
