@@ -119,6 +119,11 @@ TABLE = {
         ValueError,
         "softmax: axis -1 is out of bounds for x with shape (); use None for an array without axes.",
     ),
+    "a class axis of an array without axes": (
+        lambda: ax.cross_entropy(np.float64(1.0), np.asarray(0)),
+        ValueError,
+        "cross_entropy: axis -1 is out of bounds for logits with shape (); give it a class axis.",
+    ),
     "a repeated axis": (
         lambda: ax.softmax(X, axis=(1, -1)),
         ValueError,
@@ -540,7 +545,7 @@ def test_a_numpy_integer_never_wraps_on_its_way_to_jax(target):
             ax.cross_entropy(x, np.asarray([0, 2**32]))
     assert str(caught.value) == (
         "cross_entropy: targets holds 4294967296, which does not fit int32; "
-        "convert it to an array of that library first, or enable its 64-bit types."
+        "enable the 64-bit types of JAX, jax_enable_x64, or give it smaller values."
     )
 
 
