@@ -64,3 +64,10 @@ def gradients() -> None:
     assert_type(loss, torch.Tensor)
     assert_type(back(loss), tuple[torch.Tensor | None, ...])
     ax.vjp(ax.softmax, [1.0])  # type: ignore[type-var]
+
+
+def packages() -> None:
+    """Without an import of their own."""
+    assert_type(ax.testing.conformance("numpy").ok, bool)
+    assert_type(ax.compat.torch.softmax(tensor, dim=1), torch.Tensor)
+    _ = ax.tesitng  # type: ignore[attr-defined]
