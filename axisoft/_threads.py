@@ -9,6 +9,7 @@ from axisoft import _backends, _check
 _chosen: int | None = None
 
 
+@_check.spelled
 def get_num_threads() -> int:
     """The largest number of threads that a call on NumPy arrays may use.
 
@@ -37,6 +38,7 @@ def get_num_threads() -> int:
     return _check.threads_in("get_num_threads", "AXISOFT_NUM_THREADS", text)
 
 
+@_check.spelled
 def set_num_threads(n: int) -> None:
     """Set the largest number of threads that a call on NumPy arrays may use, for the whole process.
 

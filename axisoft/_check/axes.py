@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from axisoft._check.arrays import arrays
+from axisoft._check.arrays import FORMS, arrays
 from axisoft._check.dtypes import dtypes, kind_of
+from axisoft._check.foreign import ragged_axis
 from axisoft._check.lengths import agree, lengths
 from axisoft._check.plain import PLAIN, keep
 
@@ -15,7 +16,8 @@ def over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any) -> tuple
     """The arrays of a softmax and its options, checked."""
     key = None
     if where is None and dtype is None and (axis is None or type(axis) is int):
-        key = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis
+        form = FORMS.get(type(x))
+        key = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis, form and form(x)
         found = PLAIN.get(key)
         if found is not None:
             return (x, None), found
@@ -31,7 +33,7 @@ def axes(function: str, axis: Any, x: Any, name: str = "x") -> tuple[int, ...]:
     """``axis`` (an int, a tuple of them or None for all) as non-negative ints."""
     ndim = len(x.shape)
     if axis is None:
-        return tuple(range(ndim))
+        axis = tuple(range(ndim))
     if isinstance(axis, (tuple, list)):
         result = tuple(_one_axis(function, a, axis, x, name, ndim) for a in axis)
         if len(set(result)) != len(result):
@@ -56,9 +58,16 @@ def _one_axis(
     except TypeError:
         raise TypeError(f"{function}: axis {whole!r} is not an integer; use {kinds}.") from None
     if not -ndim <= index < ndim:
-        hint = f"use an axis in [-{ndim}, {ndim})" if ndim else "an array without axes has none"
+        hint = f"use an axis in [-{ndim}, {ndim})"
+        if not ndim:
+            hint = "use None for an array without axes" if "None" in kinds else "give it a class axis"
         raise ValueError(f"{function}: axis {index} is out of bounds for {name} with shape {lengths(x)}; {hint}.")
-    return index % ndim
+    index %= ndim
+    ragged = ragged_axis(x)
+    if ragged is not None and (index in (0, ragged) or (ragged > 1 and (function != "softmax" or whole is not a))):
+        what = f"{name} is a jagged tensor with shape {lengths(x)}, which PyTorch does not reduce along axis {index}"
+        raise ValueError(f"{function}: {what}; call {function} on each of {name}.unbind().")
+    return index
 
 
 def mask(function: str, where: Any, x: Any, xp: Any, name: str = "x") -> None:
@@ -67,6 +76,9 @@ def mask(function: str, where: Any, x: Any, xp: Any, name: str = "x") -> None:
     if kind_of(xp, where.dtype) != "bool":
         hint = "pass a boolean array, for example where != 0"
         raise TypeError(f"{function}: where has dtype {where.dtype}, not bool; {hint}.")
+    if (ragged_axis(x) is None) is not (ragged_axis(where) is None):
+        hint = f"give where the form of {name}, or pass the values() of what is jagged"
+        raise ValueError(f"{function}: one of {name} and where is a jagged tensor, and the other is not; {hint}.")
     broadcasts(function, "where", where, lengths(x), f"{name} with shape {lengths(x)}")
 
 
@@ -78,6 +90,13 @@ def broadcasts(function: str, name: str, a: Any, shape: tuple[int, ...], what: s
     if not fits:
         hint = "each of its axes, counted from the last, must be 1 or agree"
         raise ValueError(f"{function}: {name} with shape {given} does not broadcast to {what}; {hint}.")
+
+
+def packed(function: str, name: str, x: Any, works: bool) -> None:
+    """An error for a jagged tensor where PyTorch lacks an operation that the call needs."""
+    if not works and ragged_axis(x) is not None:
+        hint = f"pass {name}.values() and the values() of the other arrays"
+        raise ValueError(f"{function}: {name} is a jagged tensor, which this call does not take; {hint}.")
 
 
 def same_shape(function: str, targets: Any, logits: Any) -> None:

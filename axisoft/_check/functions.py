@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from axisoft._check.arrays import arrays
 from axisoft._check.dtypes import kind_of
 from axisoft._check.lengths import agree, lengths
 from axisoft._check.text import a as _a
+from axisoft._check.text import nearest
 
 
 def own_function(function: str, fun: Any) -> None:
@@ -28,6 +30,19 @@ def _no_function(function: str, fun: Any) -> None:
     said = getattr(fun, "__name__", None) or _a(type(fun).__name__)
     hint = "pass the function itself, such as axisoft.softmax, and its options as keyword arguments"
     raise TypeError(f"{function}: fun is {said}, not a function of arrays from axisoft; {hint}.")
+
+
+def names(function: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
+    """The names of functions; all that are known unless some are given."""
+    if isinstance(given, str):
+        hint = f"pass a tuple of names, ({given!r},)"
+        raise TypeError(f"{function}: functions is {given!r}, a string by itself; {hint}.")
+    for name in given or ():
+        if name not in known:
+            near = nearest(name, known) if isinstance(name, str) else None
+            hint = f"use {near!r}" if near else f"use some of {', '.join(known)}"
+            raise ValueError(f"{function}: functions holds {name!r}, which has no golden values; {hint}.")
+    return tuple(given or known)
 
 
 def cotangent(function: str, g: Any, out: Any, name: str) -> Any:

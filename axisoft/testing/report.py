@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from axisoft import _check
 from axisoft._core import OPS
 from axisoft.testing.cases import cases
 from axisoft.testing.judge import Verdict
@@ -64,15 +65,16 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
 
     Raises
     ------
-    ValueError, Missing : as for :func:`target`.
+    ValueError, Missing : as for :func:`target`; or no function has such a name.
     """
     if isinstance(where, str):
         where = target(where)
     elif not isinstance(where, Target):
         where = target_of(where, device)
     rows: list[Row] = []
+    functions = _check.names("conformance", functions, tuple(OPS))
     with where.session():
-        for function in functions or tuple(OPS):
+        for function in functions:
             op = OPS[function]
             kinds = {"value": op.promises, "gradient": op.gradient_promises}
             own = {of: Row(function, of, "; ".join(map(str, promises))) for of, promises in kinds.items()}
