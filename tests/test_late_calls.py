@@ -1,4 +1,4 @@
-"""The first call of a process at an odd moment: what is imported or started lazily must not need a running interpreter."""
+"""The first call of a process at an odd moment: what is imported or started lazily needs no running interpreter."""
 
 from __future__ import annotations
 
@@ -114,8 +114,9 @@ def test_when_the_interpreter_takes_itself_apart(size):
     """Modules can be imported no longer, and a thread that is started then never says that it has."""
     last = """
 class Owner:
-    def __del__(self, call=call, sys=sys):
+    def __del__(self, call=call, sys=sys, more=axisoft.set_num_threads):
         assert sys.is_finalizing()
+        more(5)
         call()
 call()
 owner = Owner()
