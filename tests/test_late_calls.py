@@ -116,8 +116,9 @@ def test_when_the_interpreter_takes_itself_apart(size):
 class Owner:
     def __del__(self, call=call, sys=sys, more=axisoft.set_num_threads):
         assert sys.is_finalizing()
-        more(5)
+        more(3)
         call()
+axisoft.set_num_threads(2)
 call()
 owner = Owner()
 """
