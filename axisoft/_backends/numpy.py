@@ -273,7 +273,8 @@ class _Pool:
 
     def forget(self):
         # A lock that its holder may take again: a call may come out of a finalizer or a signal handler amid another.
-        self.lock, self.waiting, self.threads = threading.RLock(), queue.SimpleQueue(), 0
+        self.lock, self.threads = threading.RLock(), 0
+        self.waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def submit(self, run, threads):
         """Up to ``threads`` futures of ``run``."""
@@ -282,7 +283,7 @@ class _Pool:
         with self.lock:
             while self.threads < threads and self._start():
                 pass
-            futures = [Future() for _ in range(min(threads, self.threads))]
+            futures: list[Future[None]] = [Future() for _ in range(min(threads, self.threads))]
             for future in futures:
                 self.waiting.put((future, run))
         return futures
