@@ -61,15 +61,14 @@ def _processors() -> int:
 
 @lru_cache(maxsize=1)
 def _quota() -> int:
-    """The processors that the control groups of this process allow, rounded up, read once; no limit is a large number."""
+    """The processors that the control groups of this process allow, rounded up, read once; without limit, many."""
     limits = [-(-quota // period) for quota, period in _limits() if quota > 0 and period > 0]
     return max(1, min(limits, default=sys.maxsize))
 
 
 def _limits() -> Iterator[tuple[int, int]]:
     """Quota and period, in microseconds, of each control group that this process is in, in either version."""
-    for line in _read(_OWN).splitlines():
-        _, controllers, path = (line + "::").split(":", 2)
+    for _, controllers, path in (line.split(":", 2) for line in _read(_OWN).splitlines() if line.count(":") > 1):
         if controllers and "cpu" not in controllers.split(","):
             continue
         parts = [part for part in path.split("/") if part]
