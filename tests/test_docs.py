@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,11 @@ def test_ci_and_nox_have_the_same_sessions():
     matrix = re.search(r"session: \[(.*?)\]", workflow)[1]
     assert re.findall(r'"(\w+)"', sessions) == [name.strip() for name in matrix.split(",")]
     assert "cupy" not in re.findall(r'"(\w+)"', sessions)
+    project = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
+    said = "Programming Language :: Python :: "
+    pythons = [word.removeprefix(said) for word in project["classifiers"] if word.startswith(f"{said}3.")]
+    assert pythons[0] == project["requires-python"].removeprefix(">=")
+    asked = re.search(r"python-version: \|\n((?: +[\d.]+\n)+)", workflow)[1].split()
+    assert asked[::-1] == pythons
+    for session in ("jax", "torch"):
+        assert re.findall(rf'session: {session}, python: "(.*?)"', workflow) == pythons[1:]
