@@ -135,6 +135,11 @@ def find_device(name):
     return jax.devices(name)[0]
 
 
+def put(values, dtype, device):
+    """A NumPy array on a device. jnp.asarray compiles two programs for each new shape."""
+    return jax.device_put(values.astype(jnp.bfloat16) if dtype == "bfloat16" else values, device)
+
+
 def every_dtype():
     """While it is open, JAX has float64."""
     return (jax if hasattr(jax, "enable_x64") else experimental).enable_x64(True)  # from 0.8 on
