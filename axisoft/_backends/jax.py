@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import experimental, lax
 from jax.custom_derivatives import SymbolicZero
 
 from axisoft import _core
@@ -17,6 +17,8 @@ from axisoft._core.stable import count, length, total
 RUN = 24
 # By bytes of an element: how many terms are best summed in one run, of those that divide a longer axis.
 PART = {4: 8, 8: 16}
+# XLA's own sums of 100 000 terms are 5 ulp off in 0.7 to 0.10.1, and 134 over a first axis in 0.9.1 and 0.9.2; here, 2.
+TRUSTED = jax.__version_info__ >= (0, 10, 2)
 
 
 class _Namespace:
@@ -31,7 +33,7 @@ class _Namespace:
     def sums_in_pairs(x, axis):
         """XLA makes a tree of a sum, but on the CPU only of one over at least 4096 elements."""
         n = count(x, jnp)
-        return n is not None and n >= 4096
+        return TRUSTED and n is not None and n >= 4096
 
     def sums(self, arrays, axis):
         """By one reduction of tuples, which reads what the arrays are made of once and keeps none of them.
@@ -135,6 +137,11 @@ def find_device(name):
     return jax.devices(name)[0]
 
 
+def put(values, dtype, device):
+    """A NumPy array on a device. jnp.asarray compiles two programs for each new shape."""
+    return jax.device_put(values.astype(jnp.bfloat16) if dtype == "bfloat16" else values, device)
+
+
 def every_dtype():
     """While it is open, JAX has float64."""
-    return jax.enable_x64(True)
+    return (jax if hasattr(jax, "enable_x64") else experimental).enable_x64(True)  # from 0.8 on

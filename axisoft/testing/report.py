@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +49,13 @@ class Report:
         return not any(row.failures for row in self.rows)
 
 
-def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device: Any = None) -> Report:
+def conformance(
+    where: Any,
+    functions: tuple[str, ...] | None = None,
+    *,
+    device: Any = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
     """Run the golden cases on a backend, or on any namespace, and judge them.
 
     Parameters
@@ -57,6 +64,8 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
         standard, known to axisoft or not.
     functions : names of functions; all of them unless given.
     device : for a namespace, a device in its own terms.
+    progress : called before the first case of a function and after each, with how many are done and how many there are:
+        JAX compiles most of them.
 
     Returns
     -------
@@ -78,7 +87,10 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
             op = OPS[function]
             kinds = {"value": op.promises, "gradient": op.gradient_promises}
             own = {of: Row(function, of, "; ".join(map(str, promises))) for of, promises in kinds.items()}
-            for case in cases(function, where.backend.dtypes):
+            every = list(cases(function, where.backend.dtypes))
+            for done, case in enumerate(every):
+                if progress is not None:
+                    progress(done, len(every))
                 row = own["value" if case.cotangent is None else "gradient"]
                 try:
                     verdict = case.judge(case.run(where))
@@ -88,5 +100,7 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
                 row.worst = max(row.worst, verdict, key=lambda v: v.share)
                 if verdict.wrong is not None:
                     row.failures.append(verdict.wrong)
+            if progress is not None:
+                progress(len(every), len(every))
             rows += own.values()
     return Report(where, rows)
