@@ -18,3 +18,4 @@ class Array(Protocol):
 ArrayT = TypeVar("ArrayT", bound=Array)
 Axes = int | tuple[int, ...] | None
 Reduction = Literal["none", "sum", "mean"]
+Loss = Literal["cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"]

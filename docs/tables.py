@@ -14,9 +14,10 @@ import numpy as np
 import axisoft
 from axisoft._backends import BACKENDS
 from axisoft._core import OPS
+from axisoft._diagnose.report import KINDS
 
 HERE = Path(__file__).resolve().parent
-FILES = (HERE.parent / "README.md", HERE / "backends.md", HERE / "special-values.md", HERE / "numerics.md")
+FILES = (HERE.parent / "README.md", *(HERE / f"{n}.md" for n in ("backends", "special-values", "numerics", "diagnose")))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -80,11 +81,16 @@ def elementwise() -> str:
     return table(("function", *(f"{x:g}".replace("nan", "NaN") for x in points)), rows)
 
 
+def findings() -> str:
+    return table(("code", "what is so"), ((f"`{code}`", said) for code, said in KINDS.items()))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "backends": backends,
     "promises": promises,
     "special values": special_values,
     "elementwise": elementwise,
+    "findings": findings,
 }
 
 

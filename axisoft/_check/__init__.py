@@ -6,6 +6,7 @@ One grammar: ``function: what is wrong, with the value; the way out.`` The tests
 from axisoft._check.arrays import arrays
 from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_axes, same_shape
 from axisoft._check.classes import indices, over_classes
+from axisoft._check.diagnosed import loss, readable
 from axisoft._check.dtypes import dtypes, kind_of
 from axisoft._check.functions import cotangent, differentiable, no_axes, own_function, planned
 from axisoft._check.options import flag, integer, number, reduction, threads, threads_in
@@ -23,6 +24,7 @@ __all__ = [
     "indices",
     "integer",
     "kind_of",
+    "loss",
     "mask",
     "no_axes",
     "number",
@@ -30,6 +32,7 @@ __all__ = [
     "over_classes",
     "own_function",
     "planned",
+    "readable",
     "reduction",
     "same_shape",
     "threads",
