@@ -64,3 +64,12 @@ def gradients() -> None:
     assert_type(loss, torch.Tensor)
     assert_type(back(loss), tuple[torch.Tensor | None, ...])
     ax.vjp(ax.softmax, [1.0])  # type: ignore[type-var]
+
+
+def findings(anything: Any) -> None:
+    found = ax.diagnose(x, labels, axis=0, ignore_index=255, loss="nll_loss")
+    assert_type(found.codes, list[str])
+    assert_type(found[0].count, int | None)
+    ax.diagnose(tensor)
+    ax.diagnose([1.0])  # type: ignore[arg-type]
+    ax.diagnose(x, loss="mse")  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from axisoft import _check
 from axisoft._diagnose import binary, labels, layout, scores
 from axisoft._diagnose.report import Diagnosis, Finding
-from axisoft._diagnose.subject import Subject, every, put
+from axisoft._diagnose.subject import Subject, every
 from axisoft._typing import Array, Loss
 
 
@@ -103,27 +103,22 @@ def _over_classes(s: Subject) -> Iterator[Finding]:
         return
     yield from layout.weights(s)
     yield from labels.weight_values(s)
-    held = t = c = None
+    c = None
     if reading == "indices":
-        c = labels.Classes(s)
-        held = c.is_class
+        c = labels.Classes.of_indices(s)
         yield from labels.indices(s, c)
     elif reading == "probabilities":
-        t = labels.numbers(s.targets, xp)
-        held = t > 0
-    kept = labels.counted(s, held, None if c is None else c.ignored)
+        c = labels.Classes.of_probabilities(s)
+    kept = labels.counted(s, c)
     if reading == "labels":
-        t = labels.numbers(s.targets, xp)
-        one_class = s.shape[s.axis] == 1 and s.ignore_index is not None
-        taken = t != s.ignore_index if one_class else every(t, xp)
-        yield from labels.label_values(s, t, taken)
-    elif t is not None:
-        yield from labels.probabilities(s, t, kept)
+        yield from labels.of_one_class(s)
+    elif reading == "probabilities":
+        yield from labels.probabilities(s, kept)
     visible = every(s.x, xp) if s.where is None else xp.broadcast_to(s.where, s.shape)
     slices = scores.Slices(s, visible, kept)
-    if held is not None:
-        yield from labels.occurring(s, held, kept)
-        yield from labels.reach(s, held, kept, visible)
+    if c is not None:
+        yield from labels.occurring(s, c, kept)
+        yield from labels.reach(s, c, kept, visible)
     if not slices.total:
         return
     yield from scores.not_numbers(s, slices)
@@ -131,13 +126,8 @@ def _over_classes(s: Subject) -> Iterator[Finding]:
     if s.loss == "cross_entropy":
         yield from scores.near_overflow(s, slices.live)
         yield from scores.scale(s, slices)
-        if c is not None:
-            good = xp.any(held, axis=s.axis)
-            yield from scores.dominated(s, slices, xp.where(good, c.index, 0), good)
-        elif t is not None and reading == "probabilities":
-            good = xp.all((t >= 0) & (t <= 1), axis=s.axis)
-            taken = xp.expand_dims(good, axis=s.axis)
-            yield from scores.dominated(s, slices, put(taken, t, 0.0, xp), good)
+        if c is not None and not s.label_smoothing:
+            yield from scores.dominated(s, slices, c)
 
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -18,6 +19,7 @@ from axisoft._diagnose.subject import (
     bounds,
     classes,
     count,
+    dtype_name,
     every,
     first,
     format_of,
@@ -33,22 +35,45 @@ IGNORED = (255, -100, -1)
 NAMED = 10
 
 
+@dataclass(frozen=True)
 class Classes:
-    """Class indices that fit the logits.
+    """The classes of targets that fit the logits.
 
-    index : in a dtype as wide as the library has; what does not fit that is negative in it.
-    is_class : boolean, in the shape of the logits: whether the target is this class. Nothing is where it is ignored.
+    held : boolean, in the shape of the logits: whether the target is of this class. Nothing is where it is ignored.
+    index, certain : in the shape of the slices: the class, where the target is of one class and no other.
+    ignored : boolean, in the shape of the slices.
     """
 
-    def __init__(self, s: Subject) -> None:
-        xp = s.xp
-        self.index = wide(s.targets, xp)
-        self.ignored = self.index != self.index
-        if s.ignore_index is not None:
-            self.ignored = self.index == wrapped(s.ignore_index, self.index.dtype, xp)
-        self.is_class = (classes(s.x, s.axis, xp) == xp.expand_dims(self.index, axis=s.axis)) & xp.expand_dims(
-            ~self.ignored, axis=s.axis
-        )
+    held: Any
+    index: Any
+    certain: Any
+    ignored: Any
+
+    @classmethod
+    def of_indices(cls, s: Subject) -> Classes:
+        """An index that does not fit the library's index dtype is negative in it, as it is in the losses."""
+        xp, index = s.xp, wide(s.targets, s.xp)
+        ignored = index != index
+        if s.ignore_index is not None and _holds(s.targets.dtype, s.ignore_index, xp):
+            ignored = index == wrapped(s.ignore_index, index.dtype, xp)
+        held = classes(s.x, s.axis, xp) == xp.expand_dims(index, axis=s.axis)
+        held = held & ~xp.expand_dims(ignored, axis=s.axis)
+        return cls(held, index, xp.any(held, axis=s.axis), ignored)
+
+    @classmethod
+    def of_probabilities(cls, s: Subject) -> Classes:
+        xp, t = s.xp, numbers(s.targets, s.xp)
+        ones = xp.sum(xp.astype(t == 1, xp.int32), axis=s.axis)
+        certain = (ones == 1) & xp.all((t == 0) | (t == 1), axis=s.axis)
+        return cls(t > 0, xp.argmax(xp.astype(t == 1, xp.int32), axis=s.axis), certain, ones < 0)
+
+
+def _holds(dtype: Any, value: int, xp: Any) -> bool:
+    """Whether a dtype can hold a number: an ignore_index that the targets cannot hold names none of them."""
+    if _check.kind_of(xp, dtype) == "bool":
+        return value in (0, 1)
+    info = xp.iinfo(dtype)
+    return bool(info.min <= value <= info.max)
 
 
 def wide(t: Any, xp: Any) -> Any:
@@ -67,15 +92,15 @@ def nonzero(a: Any, xp: Any) -> Any:
     return a if _check.kind_of(xp, a.dtype) == "bool" else a != 0
 
 
-def counted(s: Subject, held: Any | None, ignored: Any | None) -> Any:
-    """Which samples have weight: a mask in the shape of the slices. ``held`` : which classes the targets are of."""
+def counted(s: Subject, c: Classes | None) -> Any:
+    """Which samples have weight: a mask in the shape of the slices."""
     xp = s.xp
     kept = xp.all(every(s.x, xp), axis=s.axis)
-    if ignored is not None:
-        kept = kept & ~ignored
-    if s.weight is not None and held is not None:
-        heavy = xp.reshape(nonzero(s.weight, xp), along(s.x, s.axis))
-        kept = kept & (xp.any(held & heavy, axis=s.axis) | ~xp.any(held, axis=s.axis))
+    if c is not None:
+        kept = kept & ~c.ignored
+        if s.weight is not None:
+            heavy = xp.reshape(nonzero(s.weight, xp), along(s.x, s.axis))
+            kept = kept & (xp.any(c.held & heavy, axis=s.axis) | ~xp.any(c.held, axis=s.axis))
     if s.sample_weight is not None:
         kept = kept & xp.broadcast_to(nonzero(s.sample_weight, xp), kept.shape)
     return kept
@@ -97,7 +122,7 @@ def indices(s: Subject, c: Classes) -> Iterator[Finding]:
     bad = ((t < 0) | (t >= n)) & ~c.ignored
     if not total or not any_of(bad, xp):
         return
-    if n <= 255 and all_of((t == 0) | (t == 255) | c.ignored, xp):
+    if _is_mask(c, n, xp):
         yield _mask(t == 255, s)
         return
     for value in _ignored_values(s.targets.dtype, xp):
@@ -119,6 +144,12 @@ def indices(s: Subject, c: Classes) -> Iterator[Finding]:
     yield Finding("class-out-of-range", seen, advice, many, place)
 
 
+def _is_mask(c: Classes, n: int, xp: Any) -> bool:
+    """Whether all indices are 0 or 255, which is no class of n, or ignored."""
+    t = c.index
+    return n <= 255 and any_of((t == 255) & ~c.ignored, xp) and all_of((t == 0) | (t == 255) | c.ignored, xp)
+
+
 def _not_ignored(s: Subject, value: int, here: Any, many: int, total: int) -> Finding:
     place = first(here, s.xp)
     n, now = s.shape[s.axis or 0], "no ignore_index is given"
@@ -126,7 +157,7 @@ def _not_ignored(s: Subject, value: int, here: Any, many: int, total: int) -> Fi
         now = f"ignore_index is {s.ignore_index}"
     seen = f"{value} in {of(many, total, 'target')}{at(place)}: it is none of the {n} classes, and {now}."
     if value not in IGNORED:
-        seen += f" {value} is what -1 or -100 becomes in {s.targets.dtype}."
+        seen += f" {value} is what -1 or -100 becomes in {dtype_name(s.targets.dtype)}."
     advice = f"Give ignore_index={value} if it marks what has no label."
     return Finding("not-ignored", seen, advice, many, place)
 
@@ -140,7 +171,7 @@ def _ignored_values(dtype: Any, xp: Any) -> list[int]:
     return values
 
 
-def occurring(s: Subject, held: Any, kept: Any) -> Iterator[Finding]:
+def occurring(s: Subject, c: Classes, kept: Any) -> Iterator[Finding]:
     """Classes of which no sample is that counts; nothing of fewer samples than classes, which cannot have them all."""
     xp, axis, n = s.xp, s.axis or 0, s.shape[s.axis or 0]
     total, samples = count(kept, xp), count(kept == kept, xp)
@@ -149,10 +180,10 @@ def occurring(s: Subject, held: Any, kept: Any) -> Iterator[Finding]:
             f"none of {samples} samples counts, each is ignored or has weight 0: the mean loss and its gradient are 0."
         )
         yield Finding("nothing-counted", seen, "Look at ignore_index, the weights and what the targets hold.", samples)
-    if total < n:
+    if total < n or _is_mask(c, n, xp):
         return
     others = tuple(i for i in range(len(s.shape)) if i != axis)
-    seen_here = xp.any(held & xp.expand_dims(kept, axis=axis), axis=others)
+    seen_here = xp.any(c.held & xp.expand_dims(kept, axis=axis), axis=others)
     absent = ~seen_here
     if s.ignore_index is not None and 0 <= s.ignore_index < n:
         absent = absent & (xp.reshape(classes(s.x, axis, xp), (-1,)) != s.ignore_index)
@@ -171,9 +202,9 @@ def occurring(s: Subject, held: Any, kept: Any) -> Iterator[Finding]:
     yield Finding("class-absent", seen, advice, many, (int(names[0]),))
 
 
-def probabilities(s: Subject, t: Any, kept: Any) -> Iterator[Finding]:
-    """Probabilities that are none, or that are normalised along another axis. ``t`` : in the dtype computed in."""
-    xp, axis = s.xp, s.axis or 0
+def probabilities(s: Subject, kept: Any) -> Iterator[Finding]:
+    """Probabilities that are none, or that are normalised along another axis."""
+    xp, axis, t = s.xp, s.axis or 0, numbers(s.targets, s.xp)
     if s.ignore_index is not None:
         seen = f"ignore_index is {s.ignore_index}, and the targets are probabilities, of which none is an index."
         advice = "Leave it out, and give the samples to leave out a sample_weight of 0."
@@ -196,12 +227,11 @@ def probabilities(s: Subject, t: Any, kept: Any) -> Iterator[Finding]:
     many = count(wrong, xp)
     if not many:
         return
-    others = [axes for axes in other_axes(s.shape, axis) if all_of(one(axes), xp)] if all_of(kept, xp) else []
-    if others:
-        seen = f"the targets sum to 1 along {along_axes(others[0])}, not along the class axis {axis}."
-        if len(others[0]) == 1:
-            yield Finding("another-axis", seen, f"Give axis={others[0][0]} if the classes lie there.")
-            return
+    others = [i for i, n in enumerate(s.shape) if n > 1 and i != axis and all_of(one((i,)), xp)]
+    if others and all_of(kept, xp):
+        seen = f"the targets sum to 1 along axis {others[0]}, not along the class axis {axis}."
+        yield Finding("another-axis", seen, f"Give axis={others[0]} if the classes lie there.")
+        return
     place = first(wrong, xp)
     low, high = bounds(xp.sum(held, axis=axis), wrong, xp)
     seen = (
@@ -213,6 +243,13 @@ def probabilities(s: Subject, t: Any, kept: Any) -> Iterator[Finding]:
         "binary_cross_entropy_with_logits."
     )
     yield Finding("targets-sum", seen, advice, many, place)
+
+
+def of_one_class(s: Subject) -> Iterator[Finding]:
+    """Targets that are no class indices: labels of one class, or integers in the shape of the logits."""
+    t = numbers(s.targets, s.xp)
+    one = s.shape[s.axis or 0] == 1 and s.ignore_index is not None
+    yield from label_values(s, t, t != s.ignore_index if one else every(t, s.xp))
 
 
 def label_values(s: Subject, t: Any, kept: Any, what: str = "labels") -> Iterator[Finding]:
@@ -250,9 +287,9 @@ def label_values(s: Subject, t: Any, kept: Any, what: str = "labels") -> Iterato
 def _mask(here: Any, s: Subject) -> Finding:
     xp = s.xp
     many, place = count(here, xp), first(here, xp)
-    seen = (
-        f"the targets hold 0 and 255 and nothing else, 255 in {of(many, count(here == here, xp), 'target')}{at(place)}."
-    )
+    what = "0 and 255" if any_of(s.targets == 0, xp) else "255"
+    share = of(many, count(here == here, xp), "target")
+    seen = f"the targets hold {what} and nothing else{'' if what == '255' else f', 255 in {share}'}{at(place)}."
     advice = (
         "If 255 stands for yes, as in the image of a mask, give targets == 255, as integers for classes and in any "
         "real dtype for binary labels; if it marks what has no label, give "
@@ -297,12 +334,12 @@ def weight_values(s: Subject) -> Iterator[Finding]:
             yield Finding("weight-values", seen, advice, many, place)
 
 
-def reach(s: Subject, held: Any, kept: Any, visible: Any) -> Iterator[Finding]:
+def reach(s: Subject, c: Classes, kept: Any, visible: Any) -> Iterator[Finding]:
     """Targets whose loss is +inf."""
     xp, axis = s.xp, s.axis or 0
     total = count(kept, xp)
     seen_there = xp.any(visible, axis=axis)
-    hidden = kept & seen_there & xp.any(held & ~visible, axis=axis)
+    hidden = kept & seen_there & xp.any(c.held & ~visible, axis=axis)
     many = count(hidden, xp)
     if many:
         place = first(hidden, xp)
@@ -311,7 +348,7 @@ def reach(s: Subject, held: Any, kept: Any, visible: Any) -> Iterator[Finding]:
             "target-hidden", seen, "Give these samples a sample_weight of 0, or let their class through.", many, place
         )
     lowest = visible & (s.x == -float("inf"))
-    lost = kept & xp.any(held & lowest, axis=axis)
+    lost = kept & xp.any(c.held & lowest, axis=axis)
     many = count(lost, xp)
     if many:
         place = first(lost, xp)

@@ -7,7 +7,7 @@ from typing import Any
 
 from axisoft import _check
 from axisoft._diagnose.report import Finding
-from axisoft._diagnose.subject import Subject, all_of, any_of, first, fits, without
+from axisoft._diagnose.subject import Subject, all_of, any_of, dtype_name, first, fits, without
 
 BINARY = "binary_cross_entropy_with_logits"
 
@@ -49,8 +49,9 @@ def _one_class(s: Subject) -> Finding:
         one_score = f"use {BINARY} on the logits in the shape {tuple(s.targets.shape)} of the targets"
     else:
         one_score = f"use sigmoid and {BINARY}"
-    several = f"; if the classes lie along another axis, name it with axis= (longer ones: {_listed(others)})"
-    return Finding("axis-of-length-1", seen, f"For one score a sample, {one_score}{several if others else ''}.")
+    if others:
+        one_score += f"; if the classes lie along another axis, name it with axis= (longer ones: {_listed(others)})"
+    return Finding("axis-of-length-1", seen, f"For one score a sample, {one_score}.")
 
 
 def _in_the_shape_of_slices(s: Subject, floating: bool) -> tuple[str | None, list[Finding]]:
@@ -70,7 +71,7 @@ def _in_the_shape_of_slices(s: Subject, floating: bool) -> tuple[str | None, lis
 
 def _indices_dtype(s: Subject) -> Finding:
     t, shape = s.targets, tuple(s.targets.shape)
-    dtype, advice = f"dtype {t.dtype}", "Convert them to an integer dtype."
+    dtype, advice = f"dtype {dtype_name(t.dtype)}", "Convert them to an integer dtype."
     if shape == s.shape:
         seen = f"nll_loss takes class indices, and the targets with shape {shape} and {dtype} are probabilities."
         advice = f"Use cross_entropy on the logits, or argmax(targets, axis={s.axis})."
@@ -89,12 +90,17 @@ def _indices_dtype(s: Subject) -> Finding:
 def _in_the_shape_of_logits(s: Subject, floating: bool) -> tuple[str | None, list[Finding]]:
     if floating:
         return ("probabilities", []) if s.loss == "cross_entropy" else (None, [_indices_dtype(s)])
-    xp, t, what = s.xp, s.targets, f"targets of dtype {s.targets.dtype} in the shape {s.shape} of the {s.name}"
+    xp, t, what = (
+        s.xp,
+        s.targets,
+        f"targets of dtype {dtype_name(s.targets.dtype)} in the shape {s.shape} of the {s.name}",
+    )
     t = t if _check.kind_of(xp, t.dtype) != "bool" else xp.astype(t, xp.int32)
     if any_of((t != 0) & (t != 1), xp):
         return "labels", []
     if not any_of(t == t, xp):
-        return None, []
+        advice = f"Class indices along axis {s.axis} need shape {without(s.shape, s.axis or 0)}."
+        return None, [Finding("targets-shape", f"{what} hold nothing that tells what they are.", advice)]
     ones = [i for i, n in enumerate(s.shape) if n > 1 and all_of(_sum(t, i, xp) == 1, xp)]
     argmax = f"give {s.loss} argmax(targets, axis={{}})"
     if s.loss == "cross_entropy":
@@ -105,7 +111,9 @@ def _in_the_shape_of_logits(s: Subject, floating: bool) -> tuple[str | None, lis
         return None, [Finding("one-hot-integers", seen, advice)]
     if ones:
         seen = f"{what} are one-hot along {_axes(ones)}, not along the class axis {s.axis}."
-        return None, [Finding("another-axis", seen, f"With axis={ones[0]}, {argmax.format(ones[0])}.")]
+        there = f"If the classes lie there, {argmax.format(ones[0])}, with axis={ones[0]}"
+        advice = f"{there}; if each is a yes or no, use {BINARY}."
+        return None, [Finding("another-axis", seen, advice)]
     seen = f"{what} are all 0 or 1, and no axis has just one 1 in each slice: labels of yes and no."
     if single := [i for i, n in enumerate(s.shape) if n == 1]:
         seen += f" Axis {single[0]} has length 1, as that of a single channel has."
@@ -151,7 +159,9 @@ def _elsewhere(s: Subject, shape: tuple[int, ...], floating: bool) -> Finding:
     if _check.kind_of(s.xp, s.logits.dtype) != "floating" and any(
         s.shape == without(shape, i) for i in range(len(shape))
     ):
-        seen = f"{s.name} are of dtype {s.logits.dtype} with shape {s.shape}, and {what} have one axis more."
+        seen = (
+            f"{s.name} are of dtype {dtype_name(s.logits.dtype)} with shape {s.shape}, and {what} have one axis more."
+        )
         return Finding("swapped-arguments", seen, f"Give the {s.name} first and the targets second.")
     seen = f"{what} fit {s.name} with shape {s.shape} neither as class indices, along any axis, nor as probabilities."
     assert s.axis is not None
@@ -170,7 +180,7 @@ def binary(s: Subject) -> tuple[str | None, list[Finding]]:
     what = f"the targets with shape {shape}"
     axes = [i for i in _axes_of_indices(s) if s.shape[i] > 1]
     if axes and _check.kind_of(s.xp, s.targets.dtype) == "integer":
-        seen = f"{what} and dtype {s.targets.dtype} fit {_axes(axes)} of logits with shape {s.shape} as class indices."
+        seen = f"{what} are integers and fit {_axes(axes)} of logits with shape {s.shape} as class indices."
         named = " or ".join(f"axis={i}" for i in axes)
         advice = f"If just one class is right, use cross_entropy with {named}; else give one label a logit."
         return None, [Finding("class-indices", seen, advice)]

@@ -85,7 +85,14 @@ def _wrapped(text: str, start: str, then: str) -> list[str]:
     import textwrap  # not of use before anything is printed
 
     # No line ends within a shape or a place.
-    lines = textwrap.wrap(re.sub(r"(?<=\d), (?=\d)", ",\xa0", text), WIDTH, initial_indent=start, subsequent_indent=then)
+    lines = textwrap.wrap(
+        re.sub(r"(?<=\d), (?=\d)", ",\xa0", text),
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     return [line.replace("\xa0", " ") for line in lines]
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from axisoft._diagnose.labels import along_axes, other_axes
+from axisoft._diagnose.labels import Classes, along_axes, other_axes
 from axisoft._diagnose.report import Finding
 from axisoft._diagnose.subject import (
     Format,
@@ -92,7 +92,7 @@ def normalised(s: Subject, slices: Slices) -> Iterator[Finding]:
         worst, others = _sums(s, slices, lambda axes: xp.sum(held, axis=axes) - 1.0, lambda n: slack(f, n))
         seen, least = f"all {count(live, xp)} {s.name} are in [0, 1]", _fewest(s, slices)
         if others == (axis,) and least > 1:
-            yield _probabilities(s, f"{seen}, and {_each(n)} along axis {axis} sums to 1, within {worst:.2g}", least)
+            yield _probabilities(s, f"{seen}, and {_each(n)} along axis {axis} sums to 1, within {worst:.2g}", least, n)
         elif others and others != (axis,):
             yield _elsewhere(s, f"{seen} and sum to 1 along {along_axes(others)}", others)
         elif s.loss == "cross_entropy":
@@ -109,7 +109,7 @@ def normalised(s: Subject, slices: Slices) -> Iterator[Finding]:
         yield from _not_log_probabilities(s, slices, logsumexp(held, axis=axis))
     elif others == (axis,) and evident:
         seen = f"the exponentials of {_each(n)} along axis {axis} sum to 1, within {worst:.2g}: log-probabilities."
-        advice = "cross_entropy of them is the same as of the logits; nll_loss does without the second log_softmax."
+        advice = "Give them to nll_loss; cross_entropy of them is the same, and takes log_softmax once more."
         yield Finding("log-probabilities", seen, advice, n)
 
 
@@ -149,13 +149,13 @@ def _floor(n: int) -> float:
     return math.log1p((n - 1) / math.e)
 
 
-def _probabilities(s: Subject, seen: str, n: int) -> Finding:
+def _probabilities(s: Subject, seen: str, least: int, n: int) -> Finding:
     if s.loss == "nll_loss":
-        return Finding("probabilities", f"{seen}.", "Give nll_loss their logarithms, best log_softmax of the scores.")
-    seen = f"{seen}: softmax of them again, and the loss over {n} classes cannot fall below {_floor(n):.4g}."
-    return Finding(
-        "probabilities", seen, "Give cross_entropy the scores before softmax; or nll_loss the logarithms of these."
-    )
+        advice = "Give nll_loss their logarithms, best log_softmax of the scores."
+        return Finding("probabilities", f"{seen}.", advice, n)
+    seen = f"{seen}: softmax of them again, and the loss over {least} classes cannot fall below {_floor(least):.4g}."
+    advice = "Give cross_entropy the scores before softmax; or nll_loss the logarithms of these."
+    return Finding("probabilities", seen, advice, n)
 
 
 def _elsewhere(s: Subject, seen: str, axes: tuple[int, ...]) -> Finding:
@@ -265,14 +265,14 @@ def near_overflow(s: Subject, live: Any) -> Iterator[Finding]:
         yield Finding("near-overflow", seen, advice, many, place)
 
 
-def dominated(s: Subject, slices: Slices, targets: Any, good: Any) -> Iterator[Finding]:
-    """Losses that are not 0, and would be if 1 were rounded to. ``targets`` as cross_entropy takes them, where good."""
+def dominated(s: Subject, slices: Slices, c: Classes) -> Iterator[Finding]:
+    """Losses that are not 0, and would be if the probability were rounded to 1."""
     xp, axis = s.xp, s.axis or 0
-    good = good & slices.sound
+    good = c.certain & slices.sound
     if s.shape[axis] < 2 or not any_of(good, xp):
         return
-    options = {"axis": axis, "label_smoothing": s.label_smoothing, "reduction": "none"}
-    losses = cross_entropy(put(slices.live, s.x, 0.0, xp), targets, where=slices.live, **options)  # type: ignore[arg-type]
+    x, targets = put(slices.live, s.x, 0.0, xp), xp.where(good, c.index, 0)
+    losses = cross_entropy(x, targets, axis=axis, where=slices.live, reduction="none")
     eps = format_of(s.x.dtype, xp).eps
     small = good & (losses > 0) & (losses <= eps / 2)
     many = count(small, xp)
@@ -284,7 +284,7 @@ def dominated(s: Subject, slices: Slices, targets: Any, good: Any) -> Iterator[F
             f"{at(place)}: it is {low:.4g}{'' if low == high else f' to {high:.4g}'}."
         )
         advice = (
-            "cross_entropy of axisoft keeps these losses and their gradients; expect 0 for both from a plain "
-            "implementation, and do not take that for a difference in the model."
+            "Nothing is to be done with axisoft, which keeps these losses and their gradients; a plain implementation "
+            "gives 0 for both, and differs from this one by that."
         )
         yield Finding("dominated", seen, advice, many, place)

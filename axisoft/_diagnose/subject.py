@@ -17,7 +17,6 @@ class Subject:
 
     x : the logits in the dtype that they are computed in.
     axis : not negative; None for a loss without a class axis.
-    ignore_index : None too where the dtype of the targets cannot hold it.
     """
 
     xp: Any
