@@ -101,16 +101,18 @@ def normalised(s: Subject, slices: Slices) -> Iterator[Finding]:
         if s.loss != "nll_loss" or others:
             return
     held = put(live, s.x, -INF, xp)
-    evident = any_of(slices.sound & (xp.max(held, axis=axis) < 0), xp)
-    worst, others = _sums(s, slices, lambda axes: logsumexp(held, axis=axes), lambda n: _of_logarithms(f, n))
-    if others and others != (axis,) and evident:
-        yield _elsewhere(s, f"the exponentials of the {s.name} sum to 1 along {along_axes(others)}", others)
-    elif s.loss == "nll_loss":
+    if all_of(~live | (s.x <= 0), xp):
+        evident = any_of(slices.sound & (xp.max(held, axis=axis) < 0), xp)
+        worst, others = _sums(s, slices, lambda axes: logsumexp(held, axis=axes), lambda n: _of_logarithms(f, n))
+        if evident and others and others != (axis,):
+            yield _elsewhere(s, f"the exponentials of the {s.name} sum to 1 along {along_axes(others)}", others)
+            return
+        if evident and others and s.loss == "cross_entropy":
+            seen = f"the exponentials of {_each(n)} along axis {axis} sum to 1, within {worst:.2g}: log-probabilities."
+            advice = "Give them to nll_loss; cross_entropy of them is the same, and takes log_softmax once more."
+            yield Finding("log-probabilities", seen, advice, n)
+    if s.loss == "nll_loss":
         yield from _not_log_probabilities(s, slices, logsumexp(held, axis=axis))
-    elif others == (axis,) and evident:
-        seen = f"the exponentials of {_each(n)} along axis {axis} sum to 1, within {worst:.2g}: log-probabilities."
-        advice = "Give them to nll_loss; cross_entropy of them is the same, and takes log_softmax once more."
-        yield Finding("log-probabilities", seen, advice, n)
 
 
 def _sums(

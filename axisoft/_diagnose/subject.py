@@ -145,8 +145,8 @@ def every(a: Any, xp: Any) -> Any:
 
 
 def put(mask: Any, a: Any, other: float, xp: Any) -> Any:
-    """``a`` where the mask is True, a number elsewhere."""
-    return xp.where(mask, a, xp.full_like(a, other))
+    """An array of floats where the mask is True, a number elsewhere."""
+    return xp.where(mask, a, other)
 
 
 def bounds(a: Any, mask: Any, xp: Any) -> tuple[Any, Any]:
