@@ -14,6 +14,7 @@ from diagnosed import (
     NUMPY,
     ONE_HOT,
     PAIRS,
+    SEEN,
     YES,
     P,
     T,
@@ -154,6 +155,14 @@ def test_shapes_that_do_not_fit_are_explained(target, name):
     assert words in f"{found[0].seen} {found[0].advice}", found
 
 
+def test_an_axis_of_length_1_is_one_hot_in_nothing():
+    assert ax.diagnose(logits(2, 1, 3, 5), np.ones((2, 1, 3, 5), dtype=int)).codes == ["binary-labels"]
+
+
+def test_integers_in_the_shape_of_the_logits_are_found_whatever_is_ignored():
+    assert ax.diagnose(X, with_values(ONE_HOT, i2_2=255), ignore_index=255).codes == ["labels-outside-0-1"]
+
+
 def test_in_two_dimensions_the_axis_is_not_called_ambiguous():
     assert not ax.diagnose(logits(4, 4), indices(4, 4))
 
@@ -229,6 +238,8 @@ def test_masks_are_found_in_every_place_where_labels_may_be(of):
 def test_255_is_a_class_of_many():
     x, t = logits(600, 300), indices(300, 600)
     assert not ax.diagnose(x, t)
+    assert ax.diagnose(x[:, :256], 255 * indices(2, 600)).codes == ["class-absent"]
+    assert ax.diagnose(x[:, :255], 255 * indices(2, 600)).codes == ["labels-0-255"]
     found = ax.diagnose(x, t, ignore_index=255)
     assert found.codes == ["ignore-index-is-a-class"]
     assert "2 of 600 targets, first at (255,)" in found[0].seen
@@ -258,6 +269,37 @@ def test_labels():
     assert ax.diagnose(X, with_values(P, i5_1=-0.1, i5_0=P[5, 0] + P[5, 1] + 0.1)).codes == ["labels-outside-0-1"]
 
 
+def test_losses_of_inf_are_told_apart():
+    """What where hides, what is -inf, and where nothing is left at all."""
+    nothing = with_values(SEEN, i4_0=False, i4_1=False, i4_2=False)
+    assert ax.diagnose(X, T, where=nothing).codes == ["nothing-visible"]
+    lost = with_values(X, i4_1=-INF)
+    assert ax.diagnose(lost, T, where=with_values(SEEN, i4_1=False)).codes == ["target-hidden"]
+    assert ax.diagnose(lost, T, where=with_values(SEEN, i4_0=False)).codes == ["target-at-minus-inf"]
+    soft = ax.diagnose(lost, P)
+    assert (soft.codes, soft[0].first) == (["target-at-minus-inf"], (4,))
+    assert not ax.diagnose(lost, with_values(P, i4_0=P[4, 0] + P[4, 1], i4_1=0.0)), "a probability of 0 adds nothing"
+
+
+@pytest.mark.parametrize("value", [-1.0, INF, NAN])
+def test_weights_that_are_none(value):
+    for name, shape in (("weight", 3), ("sample_weight", 8)):
+        found = ax.diagnose(X, T, **{name: with_values(np.ones(shape), i2=value)})
+        assert (found.codes, found[0].count, found[0].first) == (["weight-values"], 1, (2,))
+        assert found[0].seen == f"1 negative, infinite or NaN in {name}, first at (2,): {value:g}."
+    assert ax.diagnose(X, YES, **BINARY, sample_weight=np.asarray(value)).codes == ["weight-values"]
+
+
+def test_infinite_logits_that_agree_with_their_label():
+    x = with_values(X, i0_0=-INF, i0_1=INF)
+    assert (YES[0, 0], YES[0, 1]) == (0, 1)
+    assert not ax.diagnose(x, YES, **BINARY)
+    found = ax.diagnose(x, 1 - YES, **BINARY)
+    assert (found.codes, found[0].count) == (["infinite-loss"], 2)
+    assert ax.diagnose(x, np.clip(YES, 0.1, 0.9), **BINARY)[0].count == 2
+    assert ax.diagnose(with_values(X, i2_0=1e308), YES, **BINARY).codes == ["near-overflow"]
+
+
 def test_probabilities_that_are_none():
     found = ax.diagnose(X, ax.sigmoid(X))
     assert found.codes == ["targets-sum"]
@@ -272,6 +314,12 @@ def test_what_is_left_out_is_not_looked_at():
     bad = with_values(X, i4_0=NAN, i5_1=INF, i6_2=1e308)
     weights = np.ones(8)
     weights[4:7] = 0
+    hidden = with_values(SEEN, i4_1=False, i5_0=False, i5_1=False, i5_2=False)
+    lost = with_values(X, i4_1=-INF, i5_0=-INF, i5_1=-INF, i5_2=-INF, i6_1=-INF)
+    assert not ax.diagnose(bad, T, where=hidden, sample_weight=weights)
+    assert not ax.diagnose(lost, T, sample_weight=weights, label_smoothing=0.1)
+    assert not ax.diagnose(lost, with_values(P, i4_1=NAN, i5_0=INF, i5_1=-INF), sample_weight=weights)
+    assert not ax.diagnose(lost, with_values(YES * 1.0, i4_1=255), **BINARY, sample_weight=weights[:, None])
     assert not ax.diagnose(bad, T, sample_weight=weights)
     assert not ax.diagnose(bad, with_values(T, i4=9, i5=9, i6=9), ignore_index=9)
     assert not ax.diagnose(bad, P, sample_weight=weights)

@@ -119,8 +119,6 @@ def _over_classes(s: Subject) -> Iterator[Finding]:
     if c is not None:
         yield from labels.occurring(s, c, kept)
         yield from labels.reach(s, c, kept, visible)
-    if not slices.total:
-        return
     yield from scores.not_numbers(s, slices)
     yield from scores.normalised(s, slices)
     if s.loss == "cross_entropy":

@@ -25,7 +25,6 @@ from axisoft._diagnose.subject import (
     format_of,
     of,
     put,
-    size,
     slack,
 )
 
@@ -219,16 +218,18 @@ def probabilities(s: Subject, kept: Any) -> Iterator[Finding]:
     held = put(kept, t, 0.0, xp)
     f = format_of(s.targets.dtype, xp)
 
-    def one(axes: tuple[int, ...]) -> Any:
-        return xp.abs(xp.sum(held, axis=axes) - 1.0) <= slack(f, size(s.shape, axes))
+    def one(a: Any, i: int) -> Any:
+        return xp.abs(xp.sum(a, axis=i) - 1.0) <= slack(f, s.shape[i])
 
     rows = xp.any(kept, axis=axis)
-    wrong = rows & ~one((axis,))
+    wrong = rows & ~one(held, axis)
     many = count(wrong, xp)
     if not many:
         return
-    others = [i for i, n in enumerate(s.shape) if n > 1 and i != axis and all_of(one((i,)), xp)]
-    if others and all_of(kept, xp):
+    others = []
+    if all_of((t >= 0) & (t <= 1), xp):
+        others = [i for i, n in enumerate(s.shape) if n > 1 and i != axis and all_of(one(t, i), xp)]
+    if others:
         seen = f"the targets sum to 1 along axis {others[0]}, not along the class axis {axis}."
         yield Finding("another-axis", seen, f"Give axis={others[0]} if the classes lie there.")
         return

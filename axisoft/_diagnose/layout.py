@@ -98,9 +98,6 @@ def _in_the_shape_of_logits(s: Subject, floating: bool) -> tuple[str | None, lis
     t = t if _check.kind_of(xp, t.dtype) != "bool" else xp.astype(t, xp.int32)
     if any_of((t != 0) & (t != 1), xp):
         return "labels", []
-    if not any_of(t == t, xp):
-        advice = f"Class indices along axis {s.axis} need shape {without(s.shape, s.axis or 0)}."
-        return None, [Finding("targets-shape", f"{what} hold nothing that tells what they are.", advice)]
     ones = [i for i, n in enumerate(s.shape) if n > 1 and all_of(_sum(t, i, xp) == 1, xp)]
     argmax = f"give {s.loss} argmax(targets, axis={{}})"
     if s.loss == "cross_entropy":
@@ -144,7 +141,7 @@ def _elsewhere(s: Subject, shape: tuple[int, ...], floating: bool) -> Finding:
         return Finding("single-channel", seen, advice)
     kept = [i for i, n in enumerate(s.shape) if n > 1 and shape == (*s.shape[:i], 1, *s.shape[i + 1 :])]
     if kept:
-        i = s.axis if s.axis in kept else kept[0]
+        (i,) = kept
         seen = f"{what} keep axis {i} of {s.name} with shape {s.shape}, with length 1."
         named = "" if i == s.axis else f", and the class axis as axis={i}"
         return Finding("kept-axis", seen, f"Give class indices in the shape {without(shape, i)}{integer}{named}.")

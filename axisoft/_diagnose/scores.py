@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from axisoft._diagnose.labels import Classes, along_axes, other_axes
 from axisoft._diagnose.report import Finding
 from axisoft._diagnose.subject import (
-    Format,
     Subject,
     all_of,
     any_of,
@@ -30,6 +30,9 @@ from axisoft._softmax import log_softmax, logsumexp
 
 # So many logits are not in [0, 1] by chance: a third of standard normal ones are, all of 16 once in 30 million draws.
 ENOUGH = 16
+# How likely it may be that so many slices are normalised by chance, each as likely as its sum may be off by rounding:
+# one slice is enough in float32, two are in float16, three in bfloat16.
+CHANCE = 1e-4
 # The spacing of logits that counts as coarse: a probability is then known to one part in 32.
 COARSE = 2.0**-5
 INF = math.inf
@@ -79,60 +82,102 @@ def not_numbers(s: Subject, slices: Slices) -> Iterator[Finding]:
         yield Finding("nothing-visible", seen, "Give these samples a sample_weight of 0.", many, place)
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """A way to be normalised.
+
+    inside : where a number may be one of these.
+    empty : what stands for no number.
+    off : how far from normalised an array is along axes; 0 if it is.
+    evident : which slices cannot be so for another reason.
+    allowed : how far n of them may be off by rounding.
+    """
+
+    inside: Any
+    empty: float
+    off: Callable[[Any, tuple[int, ...]], Any]
+    evident: Callable[[Any, tuple[int, ...]], Any]
+    allowed: Callable[[int], float]
+
+
+def _probability(s: Subject) -> _Kind:
+    """A slice of 0 with one 1 in it sums to 1 without a softmax."""
+    xp = s.xp
+    return _Kind(
+        (s.x >= 0) & (s.x <= 1),
+        0.0,
+        lambda a, axes: xp.sum(a, axis=axes) - 1.0,
+        lambda a, axes: xp.any((a > 0) & (a < 1), axis=axes),
+        lambda n: slack(s.format, n),
+    )
+
+
+def _logarithm(s: Subject) -> _Kind:
+    """The exponentials of a slice less its largest sum to 1 without a softmax where the rest is far below.
+
+    Each logarithm is rounded at its own size, log(n) on average.
+    """
+    xp = s.xp
+    return _Kind(
+        s.x <= 0,
+        -INF,
+        lambda a, axes: logsumexp(a, axis=axes),
+        lambda a, axes: (xp.max(a, axis=axes) < 0) & xp.any(a > -INF, axis=axes),
+        lambda n: slack(s.format, 0) * (1 + math.log(n)),
+    )
+
+
 def normalised(s: Subject, slices: Slices) -> Iterator[Finding]:
     """Logits that are probabilities or logarithms of them already, along this axis or another."""
-    xp, axis, live, f = s.xp, s.axis or 0, slices.live, s.format
+    xp, axis, live = s.xp, s.axis or 0, slices.live
     n = count(slices.sound, xp)
     if not n or s.shape[axis] < 2:
         return
-    # Slices of 0 with one 1 among them sum to 1, and so do the exponentials of slices less their largest where the rest
-    # is far below: neither is evidence of a softmax.
-    if all_of(~live | ((s.x >= 0) & (s.x <= 1)), xp) and any_of(live & (s.x > 0) & (s.x < 1), xp):
-        held = put(live, s.x, 0.0, xp)
-        worst, others = _sums(s, slices, lambda axes: xp.sum(held, axis=axes) - 1.0, lambda n: slack(f, n))
+    kind = _probability(s)
+    if all_of(~live | kind.inside, xp) and any_of(live & (s.x > 0) & (s.x < 1), xp):
+        worst, axes = _sums(s, slices, kind)
         seen, least = f"all {count(live, xp)} {s.name} are in [0, 1]", _fewest(s, slices)
-        if others == (axis,) and least > 1:
+        if axes == (axis,) and least > 1:
             yield _probabilities(s, f"{seen}, and {_each(n)} along axis {axis} sums to 1, within {worst:.2g}", least, n)
-        elif others and others != (axis,):
-            yield _elsewhere(s, f"{seen} and sum to 1 along {along_axes(others)}", others)
+        elif axes and axes != (axis,):
+            yield _elsewhere(s, f"{seen} and sum to 1 along {along_axes(axes)}", axes)
         elif s.loss == "cross_entropy":
             yield from in_unit_interval(s, live, f"the loss cannot fall below {_floor(least):.4g}")
+        if axes:
             return
-        if s.loss != "nll_loss" or others:
+    kind = _logarithm(s)
+    if all_of(~live | kind.inside, xp):
+        worst, axes = _sums(s, slices, kind)
+        if axes and axes != (axis,):
+            yield _elsewhere(s, f"the exponentials of the {s.name} sum to 1 along {along_axes(axes)}", axes)
             return
-    held = put(live, s.x, -INF, xp)
-    if all_of(~live | (s.x <= 0), xp):
-        evident = any_of(slices.sound & (xp.max(held, axis=axis) < 0), xp)
-        worst, others = _sums(s, slices, lambda axes: logsumexp(held, axis=axes), lambda n: _of_logarithms(f, n))
-        if evident and others and others != (axis,):
-            yield _elsewhere(s, f"the exponentials of the {s.name} sum to 1 along {along_axes(others)}", others)
-            return
-        if evident and others and s.loss == "cross_entropy":
+        if axes and s.loss == "cross_entropy":
             seen = f"the exponentials of {_each(n)} along axis {axis} sum to 1, within {worst:.2g}: log-probabilities."
             advice = "Give them to nll_loss; cross_entropy of them is the same, and takes log_softmax once more."
             yield Finding("log-probabilities", seen, advice, n)
     if s.loss == "nll_loss":
-        yield from _not_log_probabilities(s, slices, logsumexp(held, axis=axis))
+        yield from _not_log_probabilities(s, slices, kind)
 
 
-def _sums(
-    s: Subject, slices: Slices, off: Callable[[tuple[int, ...]], Any], allowed: Callable[[int], float]
-) -> tuple[float, tuple[int, ...]]:
-    """How far the slices are from being normalised, and the axes along which they are: this one, others or none."""
+def _sums(s: Subject, slices: Slices, kind: _Kind) -> tuple[float, tuple[int, ...]]:
+    """How far the slices are from being normalised, and the axes along which they are: this one, others or none.
+
+    Along other axes all logits are looked at, those of ignored samples too.
+    """
     xp, axis = s.xp, s.axis or 0
-    worst = float(xp.max(put(slices.sound, xp.abs(off((axis,))), 0.0, xp)))
-    if worst <= allowed(s.shape[axis]):
-        return worst, (axis,)
-    if all_of(slices.live, xp):
+    held = put(slices.live, s.x, kind.empty, xp)
+    worst = float(xp.max(put(slices.sound, xp.abs(kind.off(held, (axis,))), 0.0, xp)))
+    found: tuple[int, ...] = ()
+    if worst <= kind.allowed(s.shape[axis]):
+        found = (axis,)
+    elif s.where is None and all_of(kind.inside, xp):
+        held = s.x
         for axes in other_axes(s.shape, axis):
-            if all_of(xp.abs(off(axes)) <= allowed(size(s.shape, axes)), xp):
-                return worst, axes
-    return worst, ()
-
-
-def _of_logarithms(f: Format, n: int) -> float:
-    """How far from 0 the logsumexp of n log-probabilities may be: each is rounded at its size, log(n) on average."""
-    return slack(f, 0) * (1 + math.log(n))
+            if all_of(xp.abs(kind.off(held, axes)) <= kind.allowed(size(s.shape, axes)), xp):
+                found = axes
+                break
+    by_chance = kind.allowed(size(s.shape, found)) ** count(kind.evident(held, found), xp) if found else 1.0
+    return worst, found if by_chance <= CHANCE else ()
 
 
 def _fewest(s: Subject, slices: Slices) -> int:
@@ -176,9 +221,10 @@ def in_unit_interval(s: Subject, live: Any, floor: str) -> Iterator[Finding]:
         yield Finding("in-unit-interval", seen, f"Give {s.loss} the scores before any sigmoid.", many)
 
 
-def _not_log_probabilities(s: Subject, slices: Slices, sums: Any) -> Iterator[Finding]:
-    xp = s.xp
-    wrong = slices.sound & (xp.abs(sums) > _of_logarithms(s.format, s.shape[s.axis or 0]))
+def _not_log_probabilities(s: Subject, slices: Slices, kind: _Kind) -> Iterator[Finding]:
+    xp, axis = s.xp, s.axis or 0
+    sums = kind.off(put(slices.live, s.x, kind.empty, xp), (axis,))
+    wrong = slices.sound & (xp.abs(sums) > kind.allowed(s.shape[axis]))
     many = count(wrong, xp)
     if many:
         place = first(wrong, xp)
@@ -252,10 +298,8 @@ def _coarse(s: Subject, slices: Slices, largest: Any) -> Iterator[Finding]:
 def near_overflow(s: Subject, live: Any) -> Iterator[Finding]:
     """Numbers that the next factor of 2 makes infinite. Far below 0 they may be a mask, and -inf would do as well."""
     xp = s.xp
-    if not s.is_floating:
-        return
     f = s.format
-    close = live & (s.x > f.largest / 2) & (s.x < INF)
+    close = live & (s.x > f.largest / 2)
     many = count(close, xp)
     if many:
         place = first(close, xp)
