@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from diagnosed import BINARY, INF, NAN, P, T, X, indices, logits, run, with_values
+from diagnosed import BINARY, ELSEWHERE, INF, NAN, SEEN, P, T, X, indices, logits, run, with_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +56,17 @@ def test_so_many_slices_that_it_is_not_by_chance(target):
             assert len(ax.diagnose(y[:least])) == 1
 
 
+def test_log_probabilities_are_rounded_at_their_own_size():
+    """Each of these is off by half of 2**-7, and so is the logarithm of the sum of their exponentials."""
+    count = round(math.exp(1384.5 / 128))
+    assert ax.diagnose(ax.log_softmax(np.zeros((4, count), dtype=np.float16))).codes == ["log-probabilities"]
+
+
+def test_what_where_hides_is_not_looked_at_along_other_axes():
+    assert ax.diagnose(ELSEWHERE).codes == ["normalised-elsewhere"]
+    assert ax.diagnose(ELSEWHERE, where=with_values(SEEN, i4_1=False)).codes == ["in-unit-interval"]
+
+
 def test_how_near_to_1_sums_are():
     for off, codes in ((7e-6, ["probabilities"]), (8e-6, ["in-unit-interval"])):
         assert ax.diagnose(with_values(P, i3_1=P[3, 1] + off)).codes == codes
@@ -86,7 +97,12 @@ def test_slices_of_which_where_leaves_one_class():
 
 def test_no_evidence_of_a_softmax():
     """What a one-hot array is, and logits less their largest."""
-    assert not ax.diagnose(np.eye(3))
+    assert not ax.diagnose(np.eye(4))
+    dropped = np.asarray([1.0, 0.0])
+    assert ax.diagnose(np.asarray([[0.0, -40.0], [NAN, -1.0]]), sample_weight=dropped).codes == ["saturated"]
+    half = np.asarray([[0.0, 1.0], [1.0, 0.0], [0.25, 0.75], [0.5, 0.5]], dtype=np.float16)
+    assert not ax.diagnose(half[:3]), "one slice of half precision, beside two that are no evidence"
+    assert ax.diagnose(half).codes == ["probabilities"]
     assert not ax.diagnose(np.asarray([[0.0, 0.0], [-50.0, -60.0]])), "nor along another axis"
     assert ax.diagnose(np.asarray([[0.0, -40.0]])).codes == ["saturated"]
     assert ax.diagnose(np.asarray([[0.0, -40.0], [-0.5, np.log1p(-np.exp(-0.5))]])).codes == ["log-probabilities"]
@@ -268,6 +284,10 @@ def test_nothing_is_changed_and_nothing_warned_of():
                 assert ax.diagnose(x, t, loss=loss, **options)
         assert ax.diagnose(x, x, where=x > 0, label_smoothing=0.5)
         assert ax.diagnose(x, x, **BINARY)
+        weights = with_values(np.ones(8), i4=0, i5=0)
+        unsummed = with_values(P, i4_0=INF, i5_0=-INF, i6_1=0.9)
+        assert ax.diagnose(ELSEWHERE / 2, unsummed, sample_weight=weights).codes == ["targets-sum", "in-unit-interval"]
+        assert ax.diagnose(with_values(ELSEWHERE / 2, i4_0=INF, i5_0=-INF), sample_weight=weights)
         assert ax.diagnose(x.astype(">f8")[::-1, ::-1], t)
 
 
