@@ -22,7 +22,7 @@ from axisoft._core import OPS
 PACKAGE = Path(axisoft.__file__).parent
 LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "optax", "cupy", "dask", "array_api_strict")
 SETTINGS = {"get_num_threads", "set_num_threads"}
-OTHERS = SETTINGS | {"softmax2d", "value_and_grad", "vjp"}
+OTHERS = SETTINGS | {"diagnose", "softmax2d", "value_and_grad", "vjp"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 REPORT = """
@@ -109,6 +109,7 @@ def layer(name):
         ("axisoft._sigmoid", 3),
         ("axisoft._losses", 3),
         ("axisoft._autodiff", 3),
+        ("axisoft._diagnose", 3),
         ("axisoft.compat", 5),
     ):
         if name == prefix or name.startswith(prefix + "."):
@@ -202,7 +203,7 @@ def test_docstrings_say_all_there_is_to_say(name):
 
 
 @pytest.mark.parametrize(
-    "module", [f"axisoft._{name}" for name in ("sigmoid", "softmax", "losses", "threads", "autodiff")]
+    "module", [f"axisoft._{name}" for name in ("sigmoid", "softmax", "losses", "threads", "autodiff", "diagnose")]
 )
 def test_examples_in_docstrings(module, monkeypatch):
     monkeypatch.setattr("axisoft._threads._chosen", None)
