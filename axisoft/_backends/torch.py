@@ -401,6 +401,21 @@ def _is_wrapped(x):
     return torch._C._functorch.is_functorch_wrapped_tensor(x) or torch._C._functorch.is_legacy_batchedtensor(x)
 
 
+# Functions that autocast computes in float32: on every device, and on all but the CPU.
+_SINGLE = frozenset({"nll_loss", "cross_entropy", "binary_cross_entropy_with_logits"})
+_SINGLE_ON_DEVICES = _SINGLE | {"softmax", "softmin", "log_softmax", "logsumexp", "softplus"}
+
+
+def autocast(function, x):
+    """x in float32, if it is in half precision and autocast is on for a function that PyTorch computes so."""
+    if x.dtype is not torch.float16 and x.dtype is not torch.bfloat16:
+        return x
+    kind = x.device.type
+    if function not in (_SINGLE if kind == "cpu" else _SINGLE_ON_DEVICES):
+        return x
+    return x.float() if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) else x
+
+
 def device(x):
     return x.device
 
