@@ -141,7 +141,7 @@ def test_a_wrong_class_is_an_error_or_nan(target, bad):
             {"weight": w},
             {"weight": w, "label_smoothing": 0.1},
         ):
-            text = rf"cross_entropy: targets holds class {bad} at \(0,\), but there are 3 classes"
+            text = rf"^cross_entropy: target holds class {bad} at \(0,\), but there are 3 classes"
             if target.backend.name == "dask" or "cuda" in target.name or target.backend.name == "cupy":
                 assert np.isnan(target.numpy(F.cross_entropy(x, t, reduction=how, **options))).all()
             else:
@@ -335,7 +335,7 @@ def test_inputs_stay_as_they_were(target):
 def test_errors(target):
     x, t = target.array(X, "float64"), target.array(LABELS, "int")
     soft = target.array(SOFT, "float64")
-    text = "cross_entropy: ignore_index is 1, but targets are probabilities; "
+    text = "cross_entropy: ignore_index is 1, but target holds probabilities; "
     text += "leave ignore_index out, or give class indices."
     for call, error, message in (
         (lambda: F.cross_entropy(x, soft, ignore_index=1), ValueError, text),
@@ -345,18 +345,18 @@ def test_errors(target):
             "cross_entropy: label_smoothing is 1.5; use a",
         ),
         (lambda: F.cross_entropy(x, t, reduction="average"), ValueError, "cross_entropy: reduction is 'average'; use"),
-        (lambda: F.cross_entropy(x, None), TypeError, "cross_entropy: targets is None, not an array"),
+        (lambda: F.cross_entropy(x, None), TypeError, "cross_entropy: target is None, not an array"),
         (lambda: F.cross_entropy([1.0], t), TypeError, "cross_entropy: input is a list, not an array"),
-        (lambda: F.cross_entropy(x, x[:, :1, :]), ValueError, "do not fit logits with shape (4, 3, 2)"),
-        (lambda: F.cross_entropy(x, t[:3, :]), ValueError, "do not fit logits with shape (4, 3, 2) and class axis 1"),
-        (lambda: F.nll_loss(x, soft), TypeError, "nll_loss: targets has dtype"),
+        (lambda: F.cross_entropy(x, x[:, :1, :]), ValueError, "does not fit input with shape (4, 3, 2)"),
+        (lambda: F.cross_entropy(x, t[:3, :]), ValueError, "does not fit input with shape (4, 3, 2) and class axis 1"),
+        (lambda: F.nll_loss(x, soft), TypeError, "nll_loss: target has dtype"),
         (lambda: F.softplus(x, beta=0), ValueError, "softplus: beta is 0; use another number."),
-        (lambda: F.softmax(x, 3), ValueError, "softmax: axis 3 is out of bounds for x with shape (4, 3, 2)"),
+        (lambda: F.softmax(x, 3), ValueError, "softmax: dim 3 is out of bounds for input with shape (4, 3, 2)"),
         (lambda: F.logsumexp(x, 0, keepdim=1), TypeError, "logsumexp: keepdim is 1, not a boolean; use True or False."),
         (
             lambda: F.binary_cross_entropy_with_logits(x, t),
             ValueError,
-            "targets with shape (4, 2) and logits with shape",
+            "target with shape (4, 2) and input with shape",
         ),
     ):
         with pytest.raises(error) as found:

@@ -17,7 +17,7 @@ _NOUNS = ("axis",)
 def in_names_of(function: str, text: str, names: Mapping[str, str], given: Iterable[Any]) -> str:
     """The text of an error in a facade's words: its function and its names. What the caller ``given`` stays as it is.
 
-    ``names`` : axisoft's names, and parts of texts that the facade has another way out for, by the facade's.
+    ``names`` : axisoft's names, and parts of texts that the facade has another way out for, to the facade's.
     """
     start = re.match(r"\w+: ", text)
     if start is None:
@@ -29,7 +29,13 @@ def in_names_of(function: str, text: str, names: Mapping[str, str], given: Itera
     parts = [*(rf"(?<!\w){re.escape(v)}(?!\w)" for v in values), _pattern(tuple(names))]
     found = re.compile("|".join(f"({part})" for part in parts))
     own = len(parts)  # the group of a name; those before it are values
-    return f"{function}: " + found.sub(lambda m: m[0] if m.lastindex != own else names[m[0]], said)
+    longest = sorted(names, key=len, reverse=True)
+
+    def turned(match: re.Match[str]) -> str:
+        whole = match[0]
+        return whole if match.lastindex != own else names[next(name for name in longest if whole.startswith(name))]
+
+    return f"{function}: " + found.sub(turned, said)
 
 
 @lru_cache(maxsize=64)
@@ -39,7 +45,8 @@ def _pattern(names: tuple[str, ...]) -> str:
         if name in _NOUNS:
             found += [rf"^{name}\b", rf"\b{name}(?==)"]
         else:
-            found.append(rf"(?<!\w){re.escape(name)}(?!\w)")
+            end = r"\w*" if name.endswith("=") else r"(?!\w)"  # with the value that is recommended
+            found.append(rf"(?<!\w){re.escape(name)}{end}")
     return "|".join(found)
 
 
@@ -52,6 +59,10 @@ def _as_said(a: Any) -> Iterable[str]:
             yield say()
         except Exception:  # what cannot be said is in no text
             continue
+
+
+def is_facade(fun: Any) -> bool:
+    return hasattr(fun, "__axisoft_facade__")
 
 
 def one_shape(function: str, shapes: Mapping[str, tuple[int, ...]]) -> ValueError:
@@ -89,3 +100,9 @@ def beta(function: str, value: Any) -> None:
 
 def _is_real(value: Any) -> bool:
     return hasattr(value, "__float__") and getattr(value, "shape", None) == ()
+
+
+def one_result(function: str, name: str, out: Any) -> None:
+    if isinstance(out, tuple):
+        what = f"{name} gives {len(out)} arrays, and only one array has a cotangent"
+        raise TypeError(f"{function}: {what}; leave return_sign out.")

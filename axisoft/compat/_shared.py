@@ -52,8 +52,8 @@ def _default(xp: Any) -> Any:
 
 def single_under_autocast(function: str, xp: Any, x: Any) -> Any:
     """x in float32 where the library is told to compute this function so (PyTorch's autocast), else as it is."""
-    executor = _backends.executor(xp)
-    return executor.autocast(function, x) if hasattr(executor, "autocast") else x
+    autocast = getattr(_backends.executor(xp), "autocast", None)
+    return x if autocast is None else autocast(function, x)
 
 
 def is_array(a: Any) -> bool:
@@ -65,24 +65,46 @@ def is_array(a: Any) -> bool:
 
 
 def is_complex(a: Any) -> bool:
-    """Whether a is an array, or a number, of complex numbers."""
-    if type(a) in NUMBERS:
-        return type(a) is complex
-    try:
-        return _check.kind_of(_backends.namespace(a), a.dtype) == "complex"
-    except TypeError:
-        return False
+    """Whether a is an array of complex numbers."""
+    key = type(a), getattr(a, "dtype", None)
+    found = _COMPLEX.get(key)
+    if found is None:
+        found = is_array(a) and _check.kind_of(_backends.namespace(a), a.dtype) == "complex"
+        if len(_COMPLEX) < 256:
+            _COMPLEX[key] = found
+    return found
+
+
+# By type and dtype: a microsecond of every call otherwise.
+_COMPLEX: dict[tuple[type, Any], bool] = {}
 
 
 def with_numbers(*given: Any, alike: bool = False) -> tuple[Any, ...]:
-    """The arguments with Python numbers as arrays: of the library of the first array among them, else NumPy's.
+    """The arguments with numbers as arrays: of the library of the first array among them, else NumPy's.
 
-    ``alike`` : a number takes the dtype of that array, if it is one of its kind, as in the arithmetic of the library.
+    ``alike`` : a Python number takes the dtype of that array, if it is one of its kind, as in the arithmetic of the
+    library. A NumPy scalar, which is an array for NumPy and for JAX, has its own.
     """
-    if not any(type(a) in NUMBERS for a in given):
+    for a in given:
+        if _is_number(a):
+            break
+    else:
         return given
-    like = next((a for a in given if type(a) not in NUMBERS and is_array(a)), None)
-    return tuple(_as_array(a, like, alike) if type(a) in NUMBERS else a for a in given)
+    like = next((a for a in given if not _is_number(a) and is_array(a)), None)
+    if like is None:
+        return tuple(_as_array(a, None, False) if type(a) in NUMBERS else a for a in given)
+    return tuple(_as_array(a, like, alike) if _is_number(a) else a for a in given)
+
+
+def _is_number(a: Any) -> bool:
+    kind = type(a)
+    return kind in NUMBERS or (kind.__name__ in _NUMPY_SCALARS and kind.__module__ == "numpy")
+
+
+_NUMPY_SCALARS = frozenset(
+    ["bool", "bool_", "float16", "float32", "float64", "complex64", "complex128"]
+    + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+)
 
 
 def with_lists(*given: Any) -> tuple[Any, ...]:
@@ -97,8 +119,11 @@ def _as_array(a: Any, like: Any, alike: bool) -> Any:
         import numpy
 
         return numpy.asarray(a)
-    xp = _backends.namespace(like)
-    made = xp.asarray(a, device=_backends.device(like, xp))
+    xp, device = _backends.namespace(like), _backends.device(like, _backends.namespace(like))
+    if _is_number(a) and type(a) not in NUMBERS:
+        known = _backends.name_of(xp) in ("numpy", "jax")
+        return a if known else xp.asarray(a.item(), dtype=getattr(xp, a.dtype.name), device=device)
+    made = xp.asarray(a, device=device)
     kind = _check.kind_of(xp, like.dtype) if alike else ""
     if kind == "complex" or (kind == "floating" and type(a) is not complex):
         return xp.astype(made, like.dtype)

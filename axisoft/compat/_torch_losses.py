@@ -22,6 +22,7 @@ NAMES = {
     "sample_weight": "weight",
     "targets are": "target holds",
     "do not fit": "does not fit",
+    "are as large as": "is as large as",
     "choose the class axis with axis=": "move the class axis to 1 first, for example with moveaxis",
 }
 
