@@ -24,10 +24,13 @@ Pair = tuple[Any, Any]
 class _Sum(NamedTuple):
     """A sum along the last axis, which is kept."""
 
-    offset: Any  # r and log|b| of the first are offset + log
-    log: Any
+    sound: Any  # False where no term is the largest: it is infinite, or NaN, or nothing counts
+    log: Any  # r + log|b|, in two parts: that of the largest r, and what there is besides
+    more_log: Any
     unit: Pair  # u
-    more: Pair  # z
+    z: Pair
+    away: Any  # of each term: the logarithm of its modulus over the first's, and its phase less the first's
+    turn: Any
 
 
 def logsumexp(function: str, a: Any, axis: Any, b: Any, keepdims: bool, return_sign: bool, where: Any) -> Any:
@@ -93,38 +96,35 @@ def _made(xp: Any, real: Any, imaginary: Any) -> Any:
     return xp.astype(real, dtype) + xp.astype(imaginary, dtype) * 1j
 
 
-def _summed(xp: Any, a: Any, b: Any, seen: Any) -> tuple[_Sum, Any, Any]:
-    """The sum along the last axis, and the terms over its first: the logarithms of their moduli, and their phases."""
+def _summed(xp: Any, a: Any, b: Any, seen: Any) -> _Sum:
+    """The sum along the last axis. What is not sound is as if all were 1: nothing there is invalid or overflows."""
     r, f = xp.real(a), xp.imag(a)
+    size = None if b is None else xp.abs(xp.where(b == 0, 1.0, b))
     top = xp.max(r if seen is None else xp.where(seen, r, -math.inf), axis=-1, keepdims=True)
-    shift = xp.where(xp.isfinite(top), top, 0.0)
-    t = r - shift
-    if b is not None:
-        t = t + xp.log(xp.abs(xp.where(b == 0, 1.0, b)))
-    if seen is not None:
-        t = xp.where(seen, t, -math.inf)
+    top = xp.where(xp.isfinite(top), top, 0.0)
+    t = r - top if size is None else r - top + xp.log(size)
+    t = t if seen is None else xp.where(seen, t, -math.inf)
     largest = xp.max(t, axis=-1, keepdims=True)
+    sound = xp.isfinite(largest)
+    t, largest = xp.where(sound, t, 0.0), xp.where(sound, largest, 0.0)
+    gone = t == -math.inf  # of such a term not even an infinite phase counts
+    f = xp.where(sound & ~gone, f, 0.0)
     place = xp.argmax(xp.where(t == largest, f, -math.inf), axis=-1, keepdims=True)
     first = classes(a, len(a.shape) - 1, xp) == place
 
     def at_first(x: Any) -> Any:
         return xp.sum(xp.where(first, x, 0.0), axis=-1, keepdims=True)
 
-    largest, f_first = at_first(t), at_first(f)
-    away = t - largest
-    gone = t == -math.inf  # of such a term not even an infinite phase counts
-    turn = xp.where(gone, 0.0, f - f_first)
-    unit = xp.cos(f_first), xp.sin(f_first)
+    away, turn = t - largest, f - at_first(f)
+    unit = xp.cos(at_first(f)), xp.sin(at_first(f))
     e = xp.where(first, 0.0, xp.exp(away))
-    real, imaginary = e * xp.cos(turn), e * xp.sin(turn)
+    terms = e * xp.cos(turn), e * xp.sin(turn)
     if b is not None:
-        size = xp.abs(xp.where(b == 0, 1.0, b))
         direction = xp.real(b) / size, xp.imag(b) / size
         own = at_first(direction[0]), at_first(direction[1])
-        unit = _times(unit, own)
-        real, imaginary = _times(_times((real, imaginary), direction), (own[0], -own[1]))
-    more = total(real, (len(a.shape) - 1,), xp), total(imaginary, (len(a.shape) - 1,), xp)
-    return _Sum(shift, largest, unit, more), away, turn
+        unit, terms = _times(unit, own), _times(_times(terms, direction), (own[0], -own[1]))
+    last = (len(a.shape) - 1,)
+    return _Sum(sound, top, largest, unit, (total(terms[0], last, xp), total(terms[1], last, xp)), away, turn)
 
 
 def _times(a: Pair, b: Pair) -> Pair:
@@ -135,8 +135,9 @@ def _log_modulus(xp: Any, z: Pair) -> Any:
     """``log|1 + z|``."""
     p, q = xp.abs(1.0 + z[0]), xp.abs(z[1])
     large, small = xp.maximum(p, q), xp.minimum(p, q)
-    ratio = small / xp.where(large == 0, 1.0, large)
-    far = xp.log(large) + 0.5 * xp.log1p(ratio * ratio)
+    nothing = large == 0
+    large = xp.where(nothing, 1.0, large)
+    far = xp.where(nothing, -math.inf, xp.log(large) + 0.5 * xp.log1p((small / large) ** 2))
     near = z[0] * (2.0 + z[0]) + z[1] * z[1]
     is_near = xp.abs(near) < 0.5
     return xp.where(is_near, 0.5 * xp.log1p(xp.where(is_near, near, 0.0)), far)
@@ -145,40 +146,41 @@ def _log_modulus(xp: Any, z: Pair) -> Any:
 def _log_of_sum(xp: Any, a: Any, b: Any, seen: Any) -> Pair:
     """The complex logarithm of the sum, and its phase as a number of modulus 1 (0 for a sum of 0); the axis is kept.
 
-    Where no term is the largest, since it is infinite, or NaN, or nothing counts, the sum is taken as it is written,
-    with the library's own exp and log: the conventions of C99, as in SciPy and JAX.
+    What is not sound is taken as it is written, with the library's own exp and log: the conventions of C99 for infinite
+    numbers, as in SciPy and JAX.
     """
     if a.shape[-1] == 0:
         zero = xp.sum(a, axis=-1, keepdims=True)
         return _made(xp, xp.real(zero) - math.inf, xp.real(zero)), zero
-    found, _, _ = _summed(xp, a, b, seen)
-    p, q = _times(found.unit, (1.0 + found.more[0], found.more[1]))
-    log = found.offset + (found.log + _log_modulus(xp, found.more))
-    phase = xp.atan2(q, p)
-    phase = xp.where(phase <= -math.pi, math.pi, phase)
+    found = _summed(xp, a, b, seen)
+    p, q = _times(found.unit, (1.0 + found.z[0], found.z[1]))
+    log_modulus = _log_modulus(xp, found.z)
     nothing = (p == 0) & (q == 0)
-    size = xp.exp(_log_modulus(xp, found.more))
-    sign = _made(xp, *(xp.where(nothing, 0.0, part / xp.where(nothing, 1.0, size)) for part in (p, q)))
-    sound = xp.isfinite(found.log)
-    terms = xp.exp(a) if b is None else b * xp.exp(a)
-    plain = xp.sum(terms if seen is None else xp.where(seen, terms, xp.zeros_like(terms)), axis=-1, keepdims=True)
-    value = xp.where(sound, _made(xp, log, xp.where(nothing, 0.0, phase)), xp.log(plain))
-    return value, xp.where(sound, sign, xp.sign(plain))
+    phase = xp.atan2(q, xp.where(nothing, 1.0, p))
+    phase = xp.where(phase <= -math.pi, math.pi, phase)
+    value = _made(xp, found.log + (found.more_log + log_modulus), phase)
+    modulus = xp.exp(xp.where(nothing, 0.0, log_modulus))
+    sign = _made(xp, p / modulus, q / modulus)
+    terms = xp.exp(xp.where(found.sound, xp.zeros_like(a), a))
+    terms = terms if b is None else b * terms
+    terms = terms if seen is None else xp.where(seen, terms, xp.zeros_like(terms))
+    plain = xp.sum(terms, axis=-1, keepdims=True)
+    plain = xp.where(found.sound, xp.ones_like(plain), plain)
+    return xp.where(found.sound, value, xp.log(plain)), xp.where(found.sound, sign, xp.sign(plain))
 
 
 def _softmax(xp: Any, x: Any, where: Any) -> Any:
-    found, away, turn = _summed(xp, x, None, where)
-    e = xp.exp(away)
-    y = _made(xp, e * xp.cos(turn), e * xp.sin(turn)) / _made(xp, 1.0 + found.more[0], found.more[1])
-    y = xp.where(xp.isfinite(found.log), y, math.nan)
+    found = _summed(xp, x, None, where)
+    e = xp.exp(found.away)
+    y = _made(xp, e * xp.cos(found.turn), e * xp.sin(found.turn)) / _made(xp, 1.0 + found.z[0], found.z[1])
+    y = xp.where(found.sound, y, math.nan)
     return y if where is None else xp.where(where, y, xp.zeros_like(y))
 
 
 def _log_softmax(xp: Any, x: Any, where: Any) -> Any:
-    found, away, turn = _summed(xp, x, None, where)
-    p, q = 1.0 + found.more[0], found.more[1]
-    y = _made(xp, away - _log_modulus(xp, found.more), turn - xp.atan2(q, p))
-    y = xp.where(xp.isfinite(found.log), y, math.nan)
+    found = _summed(xp, x, None, where)
+    y = _made(xp, found.away - _log_modulus(xp, found.z), found.turn - xp.atan2(found.z[1], 1.0 + found.z[0]))
+    y = xp.where(found.sound, y, math.nan)
     return y if where is None else xp.where(where, y, -math.inf)
 
 
