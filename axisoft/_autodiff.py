@@ -157,26 +157,27 @@ def _bound(
 def _around(
     fun: Any, arguments: dict[str, Any], arrays: dict[str, Any], wanted: list[str]
 ) -> tuple[Any, Callable[[Any], list[Any]]]:
-    """The value of a facade; and the function from its cotangent to those of the wanted arguments, None for no array."""
+    """The value of a facade; and the function from its cotangent to those of the wanted arguments."""
     xp = _backends.namespace(next(iter(arrays.values())))
     varies = {n: n in wanted and _check.kind_of(xp, a.dtype) == "floating" for n, a in arrays.items()}
     executor = _backends.executor(xp)
+    names: list[str]
+
+    def run(*found: Any) -> Any:
+        return fun(**{**arguments, **arrays, **dict(zip(names, found, strict=True))})
+
     if hasattr(executor, "vjp"):
         names = [name for name, varying in varies.items() if varying]
-        run = lambda *found: fun(**{**arguments, **arrays, **dict(zip(names, found, strict=True))})
         out, back = executor.vjp(run, *(arrays[name] for name in names)) if names else (run(), None)
-        ones = xp.ones_like
     else:
         names = list(arrays)
-        run = lambda *found: fun(**{**arguments, **dict(zip(names, found, strict=True))})
         with _quiet(xp):
             out, back = _tape.vjp(run, xp, list(arrays.values()), list(varies.values()))
-        ones = lambda y: None
 
     def pull(g: Any) -> list[Any]:
         if back is None:
             return [None] * len(wanted)
-        g = ones(out) if g is None else xp.astype(g, out.dtype, copy=False)
+        g = xp.ones_like(out) if g is None else xp.astype(g, out.dtype, copy=False)
         with _quiet(xp):
             found = dict(zip(names, back(g), strict=True))
         return [found.get(name) for name in wanted]

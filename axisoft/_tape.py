@@ -8,7 +8,7 @@ the rule of each step beside its name. A step that has no rule is an error, neve
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from axisoft import _backends
@@ -73,12 +73,11 @@ class _Space:
             return of(self.xp)(y)
         if name not in RULES:
             raise NotImplementedError(f"axisoft's tape has no rule for {name}")
-        rule = RULES[name]
-        steps = [
-            (args[i], lambda g, i=i: sum_to(rule(g, y, bare, i, self.xp, kwargs), tuple(bare[i].shape), self.xp))
-            for i in varying
-        ]
-        return of(self.xp)(y, steps)
+        return of(self.xp)(y, [(args[i], partial(self.back, RULES[name], y, bare, i, kwargs)) for i in varying])
+
+    def back(self, rule: Any, y: Any, bare: Any, i: int, kwargs: Any, g: Any) -> Any:
+        """The cotangent of one argument of a step."""
+        return sum_to(rule(g, y, bare, i, self.xp, kwargs), tuple(bare[i].shape), self.xp)  # type: ignore[no-untyped-call]
 
     # An executor's functions.
 
@@ -219,7 +218,7 @@ def _both(p: Any, q: Any, xp: Any) -> tuple[Any, Any]:
 def vjp(fun: Callable[..., Any], xp: Any, arrays: Sequence[Any], varying: Sequence[bool]) -> tuple[Any, Any]:
     """The value of fun at arrays of one library, and the function from its cotangent to those of the varying ones.
 
-    ``fun`` takes recorded arrays. No cotangent at all stands for one of ones; None comes for what does not vary.
+    ``fun`` takes recorded arrays. None comes for what does not vary.
     """
     leaf = of(xp)
     root = leaf(xp.empty(0))
@@ -229,8 +228,6 @@ def vjp(fun: Callable[..., Any], xp: Any, arrays: Sequence[Any], varying: Sequen
         return out, None
 
     def pull(g: Any) -> list[Any]:
-        y = out.value
-        g = xp.ones_like(y) if g is None else xp.astype(xp.broadcast_to(g, y.shape), y.dtype, copy=False)
         cotangents: dict[int, Any] = {id(out): g}
         for node in _ordered(out):
             g = cotangents.get(id(node))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import axisoft
-from axisoft.compat import torch as F
 from axisoft.compat import _shared
+from axisoft.compat import torch as F
 
 pytestmark = pytest.mark.backends(fits=lambda backend: backend.name == "torch")
 
 
-def calls(F, softmax2d, softmax, loss):  # noqa: N803
+def calls(F, softmax2d, softmax, loss):
     """Every function of the facade, by name, as the facade and PyTorch call it alike."""
     import torch
 

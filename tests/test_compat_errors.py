@@ -17,7 +17,7 @@ X, T, P = np.zeros((2, 3)), np.asarray([0, 2]), np.full((2, 3), 1 / 3)
 W = np.ones(3)
 
 
-class targets:  # noqa: N801 - a type whose name is a name of axisoft's
+class targets:
     """Not an array."""
 
 

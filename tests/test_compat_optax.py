@@ -160,7 +160,9 @@ def test_where_the_peer_is_wrong(target):
     x = target.array([[0.0, 1.0]], "float64")
     if target.backend.name in ("numpy", "torch", "jax", "array_api_strict") and "cuda" not in target.name:
         for label in (-1, 2):
-            with pytest.raises(IndexError, match=f"^softmax_cross_entropy_with_integer_labels: labels holds class {label} at"):
+            with pytest.raises(
+                IndexError, match=f"^softmax_cross_entropy_with_integer_labels: labels holds class {label} at"
+            ):
                 run(x, target.array([label], "int"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -54,11 +55,11 @@ def _as_said(a: Any) -> Iterable[str]:
     """How a text may quote an argument: by its value, its type or its dtype; numbers and None hold no name."""
     if a is None or type(a) in (bool, int, float):
         return
-    for say in (lambda: _a(type(a).__name__), lambda: str(a.dtype), lambda: repr(a)):
-        try:
-            yield say()
-        except Exception:  # what cannot be said is in no text
-            continue
+    yield _a(type(a).__name__)
+    with contextlib.suppress(Exception):  # what cannot be said is in no text
+        yield str(a.dtype)
+    with contextlib.suppress(Exception):
+        yield repr(a)
 
 
 def is_facade(fun: Any) -> bool:
@@ -91,7 +92,7 @@ def labels_are_no_classes(function: str, labels: Any) -> TypeError:
 
 
 def beta(function: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) and not _is_real(value):
+    if isinstance(value, bool) or (not isinstance(value, (int, float)) and not _is_real(value)):
         said = repr(value) if isinstance(value, (str, bytes, bool)) or value is None else _a(type(value).__name__)
         raise TypeError(f"{function}: beta is {said}, not a number; use a Python number other than 0.")
     if value == 0:

@@ -15,7 +15,7 @@ import math
 from typing import Any, NamedTuple
 
 from axisoft import _backends, _check
-from axisoft._core.stable import classes, total
+from axisoft._core.stable import total
 from axisoft.compat import _shared
 
 Pair = tuple[Any, Any]
@@ -109,8 +109,11 @@ def _summed(xp: Any, a: Any, b: Any, seen: Any) -> _Sum:
     t, largest = xp.where(sound, t, 0.0), xp.where(sound, largest, 0.0)
     gone = t == -math.inf  # of such a term not even an infinite phase counts
     f = xp.where(sound & ~gone, f, 0.0)
-    place = xp.argmax(xp.where(t == largest, f, -math.inf), axis=-1, keepdims=True)
-    first = classes(a, len(a.shape) - 1, xp) == place
+    highest = xp.max(xp.where(t == largest, f, -math.inf), axis=-1, keepdims=True)
+    count = a.shape[-1]
+    numbers = xp.arange(count, dtype=xp.int32, device=getattr(a, "device", None))  # argmax needs int64 on any device
+    place = xp.min(xp.where((t == largest) & (f == highest), numbers, count), axis=-1, keepdims=True)
+    first = numbers == place
 
     def at_first(x: Any) -> Any:
         return xp.sum(xp.where(first, x, 0.0), axis=-1, keepdims=True)
@@ -124,7 +127,8 @@ def _summed(xp: Any, a: Any, b: Any, seen: Any) -> _Sum:
         own = at_first(direction[0]), at_first(direction[1])
         unit, terms = _times(unit, own), _times(_times(terms, direction), (own[0], -own[1]))
     last = (len(a.shape) - 1,)
-    return _Sum(sound, top, largest, unit, (total(terms[0], last, xp), total(terms[1], last, xp)), away, turn)
+    z = [total(part, last, xp) for part in terms]  # type: ignore[no-untyped-call]
+    return _Sum(sound, top, largest, unit, (z[0], z[1]), away, turn)
 
 
 def _times(a: Pair, b: Pair) -> Pair:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from axisoft._check import facades
 
@@ -12,7 +12,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def facade(names: Mapping[str, str] | None = None, function: str | None = None) -> Callable[..., Any]:
+def facade(
+    names: Mapping[str, str] | None = None, function: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A function whose errors speak of it and of its arguments, whatever the functions beneath it call them.
 
     The one place where errors are put into a facade's words: at its boundary, where they are on their way out. A call

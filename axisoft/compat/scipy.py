@@ -68,9 +68,9 @@ def logsumexp(
     Returns
     -------
     array of the same library without the axes, or a NumPy scalar; with ``return_sign``, a pair of them. The sign is 1,
-        -1, 0 for a sum of 0 and NaN for one that is NaN. Without it, a negative sum gives NaN. The dtype is the one that
-        a and b combine to by the library's rules: float32 and int64 give float64 in NumPy, float32 in PyTorch and JAX.
-        Of complex numbers, the principal logarithm, its imaginary part in (-pi, pi]; with ``return_sign``, the real
+        -1, 0 for a sum of 0 and NaN for one that is NaN. Without it, a negative sum gives NaN. The dtype is what a and
+        b combine to by the library's rules: float32 and int64 give float64 in NumPy, float32 in PyTorch and JAX. Of
+        complex numbers, the principal logarithm, its imaginary part in (-pi, pi]; with ``return_sign``, the real
         logarithm of the modulus, and the phase as a complex number of modulus 1.
 
     Raises
@@ -83,8 +83,8 @@ def logsumexp(
     -inf for a sum of nothing and for a sum of 0, which have gradient 0. With b, the positive and the negative terms are
     summed apart, by :func:`axisoft.logsumexp` of ``a - max(a) + log|b|``, so no weight over- or underflows. The
     difference of the two sums cancels: the relative error of the sum is about ``sum(|b| exp(a)) / |sum(b exp(a))|``
-    times ``1 + max|log|b||`` times the precision of the dtype. Complex numbers take the same care by their moduli. Where
-    the largest of those is infinite, the result is that of the library's own ``log(sum(b * exp(a)))``, as in SciPy.
+    times ``1 + max|log|b||`` times the precision of the dtype. Complex terms are taken by their moduli and phases with
+    the same care. Where the largest modulus is infinite, it is the library's own ``log(sum(b * exp(a)))``, as in SciPy.
 
     Examples
     --------

@@ -162,7 +162,7 @@ class Softmax2d(_Held):
     """:func:`axisoft.softmax2d`: over the channels of (C, H, W) or (N, C, H, W)."""
 
     def __call__(self, input: ArrayT) -> ArrayT:
-        return _softmax2d(input)
+        return _softmax2d(input)  # type: ignore[no-any-return]
 
 
 class Sigmoid(_Held):

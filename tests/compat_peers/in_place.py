@@ -12,7 +12,7 @@ import functools
 import importlib
 import os
 
-PLACES = {"scipy": (), "optax": ("optax.losses._classification",)}
+PLACES = {"scipy": (), "optax": ("optax.losses._classification",)}  # the modules of a peer that its tests call
 
 
 def broken(fun):
