@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -37,7 +38,7 @@ def losses(x, labels, weight, smoothing, ignore=-100):
 
 
 @pytest.mark.parametrize("labels", [LABELS, SOFT], ids=["indices", "probabilities"])
-@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("weight", [None, WEIGHT, WEIGHT + 1], ids=["plain", "weighted", "all weigh"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 def test_cross_entropy_and_its_means(target, labels, weight, smoothing):
     x = target.array(X, "float64")
@@ -104,6 +105,25 @@ def test_the_mean_of_nothing_is_nan(target, weight, smoothing):
     assert np.isnan(target.numpy(F.cross_entropy(none, target.array(np.zeros(0), "int"), w)))
     assert np.isnan(target.numpy(F.cross_entropy(none, none, w)))
     assert np.isnan(target.numpy(F.binary_cross_entropy_with_logits(none, none)))
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "numpy")
+@pytest.mark.parametrize("zeros", [False, True], ids=["every class weighs", "some weigh 0"])
+@pytest.mark.parametrize("smoothing", [0.1, 1.0])
+def test_weights_and_smoothing_make_nothing_as_large_as_the_logits(target, zeros, smoothing, monkeypatch):
+    monkeypatch.setattr("axisoft._threads._chosen", 1)
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(8192, 1024)).astype(np.float32), rng.integers(0, 1024, 8192)
+    w = rng.random(1024).astype(np.float32) + 0.5
+    w[::7] *= not zeros
+    tracemalloc.start()
+    try:
+        for how in ("none", "sum", "mean"):
+            F.cross_entropy(x, t, w, reduction=how, label_smoothing=smoothing)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < x.nbytes / 2  # tiles of two megabytes
 
 
 @pytest.mark.backends(fits=differentiates)

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import axisoft
-from axisoft import _check
+from axisoft import _backends, _check
 from axisoft._check import facades
 from axisoft._run import run
 from axisoft._typing import Array, ArrayT
@@ -112,7 +112,7 @@ def cross_entropy(
         options["ignore_index"] = ignore_index
     elif ignore_index >= 0:
         raise facades.probabilities_are_not_ignored(name, ignore_index)
-    if smoothing and (smoothing == 1 or soft or w is not None):
+    if smoothing and (smoothing == 1 or soft or not _all_count(xp, w)):
         loss = _smoothed(x, t, smoothing, options)
     else:
         loss = axisoft.cross_entropy(x, t, label_smoothing=smoothing, **options)
@@ -185,6 +185,14 @@ def _summed(how: str) -> Any:
 
 def _class_axis(x: Any) -> int:
     return 1 if len(x.shape) > 1 else 0
+
+
+def _all_count(xp: Any, weight: Any) -> bool:
+    """Whether it is known that no class weighs 0: axisoft's own smoothing, in one pass, is then PyTorch's."""
+    if weight is None:
+        return True
+    seen = _backends.values(weight, xp)
+    return seen is not None and not bool(_backends.namespace(seen).any(seen == 0))
 
 
 def _smoothed(x: Any, t: Any, smoothing: float, options: dict[str, Any]) -> Any:
