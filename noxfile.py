@@ -102,9 +102,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy --strict on the package, and what its users' type checkers see."""
+    """mypy --strict on the package, and what its users' type checkers see, by mypy and by pyright."""
     install(session, ".", "jax", "torch", *group("types"))
     session.run("mypy")
+    session.run("pyright")
 
 
 @nox.session

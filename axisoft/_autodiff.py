@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from axisoft import _backends, _check, _tape
 from axisoft._check import facades
@@ -13,11 +13,12 @@ from axisoft._run import Call, plan, pullback
 from axisoft._typing import Array, ArrayT
 
 P = ParamSpec("P")
+ValueT = TypeVar("ValueT")
 
 
 def vjp(
-    fun: Callable[..., Any], x: ArrayT, /, *args: Array, **kwargs: Any
-) -> tuple[ArrayT, Callable[[Array], tuple[ArrayT | None, ...]]]:
+    fun: Callable[Concatenate[ArrayT, P], ValueT], x: ArrayT, /, *args: P.args, **kwargs: P.kwargs
+) -> tuple[ValueT, Callable[[Array], tuple[ArrayT | None, *tuple[Any, ...]]]]:
     """The value of one of axisoft's functions, and its vector-Jacobian product.
 
     Parameters
@@ -71,7 +72,9 @@ def vjp(
     return out, pullback_of
 
 
-def value_and_grad(fun: Callable[P, ArrayT]) -> Callable[P, tuple[ArrayT, ArrayT]]:
+def value_and_grad(
+    fun: Callable[Concatenate[ArrayT, P], ValueT],
+) -> Callable[Concatenate[ArrayT, P], tuple[ValueT, ArrayT]]:
     """A function of the same arguments that gives the value of fun and its gradient along the first array.
 
     Parameters
@@ -106,7 +109,7 @@ def value_and_grad(fun: Callable[P, ArrayT]) -> Callable[P, tuple[ArrayT, ArrayT
         return _facade_and_grad(fun)
     _check.own_function("value_and_grad", fun)
 
-    def call_with_gradient(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
+    def call_with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _plan("value_and_grad", fun, args, kwargs)
         _check.differentiable("value_and_grad", call.op.inputs[0], call.arrays[0], call.xp)
         out, pull = pullback(call, [True] + [False] * (len(call.arrays) - 1))

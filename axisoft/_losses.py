@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack, overload
 
 from axisoft import _check
 from axisoft._run import run
-from axisoft._typing import Array, ArrayT, Reduction
+from axisoft._typing import (
+    AnyNumPy,
+    AnyShape,
+    Array,
+    ArrayT,
+    Binary,
+    CrossEntropy,
+    Floating,
+    LossT,
+    Nll,
+    NoAxes,
+    NumPy,
+    Reduced,
+    Reduction,
+    Scalar,
+)
 
 
+@overload
+def nll_loss(log_probs: Scalar, targets: Array, /, **options: Unpack[Nll[Reduction]]) -> Any: ...
+@overload
+def nll_loss(log_probs: NumPy[Any, LossT], targets: Array, /, **options: Unpack[Nll[Reduced]]) -> NoAxes[LossT]: ...
+@overload
+def nll_loss(log_probs: NumPy[Any, LossT], targets: Array, /, **options: Unpack[Nll[Reduction]]) -> AnyShape[LossT]: ...
+@overload
+def nll_loss(log_probs: AnyNumPy[Any], targets: Array, /, **options: Unpack[Nll[Reduced]]) -> NoAxes[Floating]: ...
+@overload
+def nll_loss(log_probs: AnyNumPy[Any], targets: Array, /, **options: Unpack[Nll[Reduction]]) -> AnyShape[Floating]: ...
+@overload
+def nll_loss(log_probs: ArrayT, targets: Array, /, **options: Unpack[Nll[Reduction]]) -> ArrayT: ...
 def nll_loss(
     log_probs: ArrayT,
     targets: Array,
@@ -54,6 +81,26 @@ def nll_loss(
     return run("nll_loss", arrays, **static)
 
 
+@overload
+def cross_entropy(logits: Scalar, targets: Array, /, **options: Unpack[CrossEntropy[Reduction, Any]]) -> Any: ...
+@overload
+def cross_entropy(
+    logits: NumPy[Any, LossT], targets: Array, /, **options: Unpack[CrossEntropy[Reduced, None]]
+) -> NoAxes[LossT]: ...
+@overload
+def cross_entropy(
+    logits: NumPy[Any, LossT], targets: Array, /, **options: Unpack[CrossEntropy[Reduction, None]]
+) -> AnyShape[LossT]: ...
+@overload
+def cross_entropy(
+    logits: AnyNumPy[Any], targets: Array, /, **options: Unpack[CrossEntropy[Reduced, Any]]
+) -> NoAxes[Floating]: ...
+@overload
+def cross_entropy(
+    logits: AnyNumPy[Any], targets: Array, /, **options: Unpack[CrossEntropy[Reduction, Any]]
+) -> AnyShape[Floating]: ...
+@overload
+def cross_entropy(logits: ArrayT, targets: Array, /, **options: Unpack[CrossEntropy[Reduction, Any]]) -> ArrayT: ...
 def cross_entropy(
     logits: ArrayT,
     targets: Array,
@@ -127,6 +174,30 @@ def cross_entropy(
     return run("cross_entropy", arrays, **static)
 
 
+@overload
+def binary_cross_entropy_with_logits(
+    logits: Scalar, targets: Array, /, **options: Unpack[Binary[Reduction, Any]]
+) -> Any: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: NumPy[Any, LossT], targets: Array, /, **options: Unpack[Binary[Reduced, None]]
+) -> NoAxes[LossT]: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: NumPy[Any, LossT], targets: Array, /, **options: Unpack[Binary[Reduction, None]]
+) -> AnyShape[LossT]: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: AnyNumPy[Any], targets: Array, /, **options: Unpack[Binary[Reduced, Any]]
+) -> NoAxes[Floating]: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: AnyNumPy[Any], targets: Array, /, **options: Unpack[Binary[Reduction, Any]]
+) -> AnyShape[Floating]: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: ArrayT, targets: Array, /, **options: Unpack[Binary[Reduction, Any]]
+) -> ArrayT: ...
 def binary_cross_entropy_with_logits(
     logits: ArrayT,
     targets: Array,

@@ -66,7 +66,7 @@ def test_what_autocast_computes_in_single_is_pytorchs_list(target):
     """Each kind of device has a list, in PyTorch's dispatcher; those of devices that are not here can be read too."""
     import torch
 
-    from axisoft._backends import torch as backend
+    from axisoft._backends.torch import single as backend
 
     operations = {
         "softmax": "softmax.int", "softmin": "softmax.int", "log_softmax": "log_softmax.int",
@@ -77,7 +77,7 @@ def test_what_autocast_computes_in_single_is_pytorchs_list(target):
     for kind, key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA"), ("xpu", "AutocastXPU"), ("mps", "AutocastMPS")):
         single = {name for name, operation in operations.items() if has(f"aten::{operation}", key)}
         single.add("cross_entropy")  # a composite of log_softmax and nll_loss, or on the list itself
-        assert single == (backend._SINGLE if kind == "cpu" else backend._SINGLE_ON_DEVICES), kind
+        assert single == (backend.SINGLE if kind == "cpu" else backend.SINGLE_ON_DEVICES), kind
 
 
 def test_a_sum_of_many_losses_in_half_precision_is_finite(target):
@@ -123,7 +123,7 @@ def test_within_what_is_compiled(target):
 def test_devices_without_autocast(target):
     import torch
 
-    from axisoft._backends import torch as backend
+    from axisoft._backends.torch import single as backend
 
     x = torch.zeros(2, 3, dtype=torch.float16, device="meta")
     with torch.autocast("cpu", dtype=torch.float16):

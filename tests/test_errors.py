@@ -195,6 +195,12 @@ TABLE = {
         "softmax: dtype is 'flaot32', not a real floating dtype; "
         "pass a real floating dtype of the same library as the array, for example float32, or None.",
     ),
+    "an integer dtype of a function of each element": (
+        lambda: ax.softplus(X, dtype="int64"),
+        TypeError,
+        "softplus: dtype is 'int64', not a real floating dtype; "
+        "pass a real floating dtype of the same library as the array, for example float32, or None.",
+    ),
     "targets of the wrong shape": (
         lambda: ax.cross_entropy(X, np.zeros(5, dtype=int)),
         ValueError,
@@ -477,6 +483,9 @@ def test_shapes_are_checked_on_every_backend(target):
         ax.softmax(x, where=x)
     with pytest.raises(TypeError, match=r"softmax: dtype is .*int32.*, not a real floating dtype"):
         ax.softmax(x, dtype=target.xp.int32)
+    for function in (ax.sigmoid, ax.log_sigmoid, ax.softplus):
+        with pytest.raises(TypeError, match=rf"{function.__name__}: dtype is .*int32.*, not a real floating dtype"):
+            function(x, dtype=target.xp.int32)
 
 
 @pytest.mark.backends(fits=lambda backend: backend.name not in ("numpy", "jax"))

@@ -113,6 +113,18 @@ def values(x: Any, xp: Any) -> Any:
     return None if compat.is_lazy_array(x) else x
 
 
+def is_known(x: Any, xp: Any) -> bool:
+    """Whether what ``values`` found holds for every run of what runs now; not where that is recorded for other runs."""
+    module = executor(xp)
+    return not hasattr(module, "is_known") or bool(module.is_known(x))
+
+
+def together(arrays: list[Any], xp: Any) -> list[Any]:
+    """The arrays of one call, as its library can compute with them together."""
+    module = executor(xp)
+    return list(module.together(arrays)) if hasattr(module, "together") else arrays
+
+
 def namespace(x: Any) -> Any:
     """The namespace of an array; a TypeError for what is none.
 

@@ -21,6 +21,8 @@ from axisoft._backends import tiles
 
 # Elements of the smallest tile: some hundred microseconds.
 LEAST = 1 << 17
+# Tiles of an array that is not large: threads need some to share.
+TILES = 8
 # Elements below which a call is run as it is: looking for tiles would take longer than they save.
 SMALL = 1 << 14
 # Elements of which slices are not picked out.
@@ -68,6 +70,14 @@ class _Namespace:
         return np.exp(d, out=d if isinstance(d, np.ndarray) else None)  # no scalar
 
     @staticmethod
+    def divide_over(a, b):
+        return np.divide(a, b, out=a if isinstance(a, np.ndarray) else None)
+
+    @staticmethod
+    def subtract_over(a, b):
+        return np.subtract(a, b, out=a if isinstance(a, np.ndarray) else None)
+
+    @staticmethod
     def sums_in_pairs(x, axis):
         """Along memory; in sequence along other axes."""
         return x.strides[axis] == x.itemsize
@@ -83,17 +93,22 @@ class _Namespace:
 
     @staticmethod
     def where_true(mask, function, y, x, axes):
+        """Slices that are picked out lie in memory as they did, so that their sums are the same to the last bit."""
         count = np.count_nonzero(mask)
         if not count:
             return y
         along_memory = axes and x.strides[axes[-1]] == x.itemsize
         # To pick many out would cost more, or any out of few: 15 us, where the function takes 3.
-        if x.size <= FEW or count > mask.size * (0.75 if along_memory else 0.03):
+        if x.size <= FEW or len(axes) > 1 or count > mask.size * (0.75 if along_memory else 0.03):
             return np.where(mask, function(x, axes), y)
-        last = tuple(range(-len(axes), 0))
-        mask, view, x = (np.moveaxis(a, axes, last) for a in (mask, y, x))
-        at = np.nonzero(mask.reshape(mask.shape[: mask.ndim - len(axes)]))
-        view[at] = function(x[at], tuple(range(1, len(axes) + 1)))
+        mask, view, x = (np.moveaxis(a, axes[0], -1) for a in (mask, y, x))
+        at = np.nonzero(mask[..., 0])
+        if along_memory:
+            view[at] = function(x[at], (1,))
+            return y
+        if count == 1:  # a column by itself would lie along memory
+            at = tuple(np.repeat(i, 2) for i in at)
+        view[at] = function(np.ascontiguousarray(x[at].T), (0,)).T
         return y
 
 
@@ -146,6 +161,11 @@ def run(op, arrays, options, threads):
         return np.asarray(_Tiled(arrays[0].dtype, threads).do(op, *arrays, **options))
 
 
+def of_rows(op, arrays, **options):
+    """An op on some of an array's slices, along memory: without tiles, which go by the number of slices."""
+    return np.asarray(_QUIET.copy().run(_formula, op, *arrays, **options))
+
+
 def pull(op, g, y, arrays, wanted, options, threads):
     """As ``run``, its rule: a list of cotangents."""
     with np.errstate(all="ignore"):
@@ -182,8 +202,8 @@ class _Tiled:
 
     def tiles(self, op, arrays, options, results=()):
         dtype = self.casts["dtype"] or self.out
-        # A tile for each thread at least, but for the smallest that are worth their while.
-        each = max(math.ceil(arrays[0].size / self.threads), LEAST)
+        # By size alone: the number of threads must not show in a sum.
+        each = max(math.ceil(arrays[0].size / TILES), LEAST)
         reach = min(each, tiles.TILE // np.dtype(dtype).itemsize)
         return _Tiles(self.threads, op, arrays, options, reach, _xp, results)
 
@@ -313,3 +333,6 @@ def _spread(run, count, limit):
         for other in others:
             if not other.cancel():
                 other.result()
+
+
+spread = _spread

@@ -28,6 +28,7 @@ def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
         if any(space is not xp for space in spaces.values()):
             named, xp = _one_library(function, named, spaces)
         _one_device(function, {name: _backends.device(named[name], xp) for name in spaces})
+        return xp, _backends.together(list(named.values()), xp)
     return xp, list(named.values())
 
 

@@ -62,7 +62,9 @@ def _fit(function: str, x: Any, targets: Any, static: dict[str, Any]) -> bool:
     if not count or tuple(targets.shape) != (*shape[:axis], *shape[axis + 1 :]):
         return False
     seen = _backends.values(targets, xp)
-    if (seen is None) is static["checked"] or _backends.device(x, xp) != _backends.device(targets, xp):
+    if (seen is not None and _backends.is_known(targets, xp)) is not static["checked"]:
+        return False
+    if _backends.device(x, xp) != _backends.device(targets, xp):
         return False
     if seen is not None and math.prod(shape):
         _check_classes(function, seen, count, None)
@@ -148,7 +150,7 @@ def indices(function: str, targets: Any, count: int, ignore_index: int | None, x
     seen = _backends.values(targets, xp)
     if seen is not None and math.prod(targets.shape):
         _check_classes(function, seen, count, ignore_index)
-    checked = seen is not None
+    checked = seen is not None and _backends.is_known(targets, xp)
     if targets.dtype == xp.int64:  # the widest, so the index dtype of a library that has it
         return targets, ignore_index, checked
     wide = xp.__array_namespace_info__().default_dtypes()["indexing"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, overload
 
 import axisoft
 from axisoft import _backends, _check
 from axisoft._check import facades
 from axisoft._run import run
-from axisoft._typing import Array, ArrayT
+from axisoft._typing import Array, ArrayT, FromNumPy
 from axisoft.compat import _shared
 from axisoft.compat._facade import facade
 
@@ -27,6 +27,26 @@ NAMES = {
 }
 
 
+@overload
+def nll_loss(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Any: ...
+@overload
+def nll_loss(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> ArrayT: ...
 @facade(NAMES)
 def nll_loss(
     input: ArrayT,
@@ -62,6 +82,28 @@ def nll_loss(
     return _reduced("nll_loss", xp, x, loss, weights)  # type: ignore[no-any-return]
 
 
+@overload
+def cross_entropy(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any: ...
+@overload
+def cross_entropy(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> ArrayT: ...
 @facade(NAMES)
 def cross_entropy(
     input: ArrayT,
@@ -123,6 +165,26 @@ def cross_entropy(
     return _reduced(name, xp, x, loss, weights)  # type: ignore[no-any-return]
 
 
+@overload
+def binary_cross_entropy_with_logits(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> Any: ...
+@overload
+def binary_cross_entropy_with_logits(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> ArrayT: ...
 @facade(NAMES)
 def binary_cross_entropy_with_logits(
     input: ArrayT,

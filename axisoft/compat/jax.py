@@ -6,18 +6,22 @@ a TypeError. Complex numbers are taken by all of them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import axisoft
-from axisoft._typing import Array, ArrayT, Axes
+from axisoft._typing import Array, ArrayT, Axes, FromNumPy
 from axisoft.compat import _complex, _shared, _sums
 from axisoft.compat._facade import facade
 
 __all__ = ["log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax", "softplus"]
 
 
+@overload
+def softmax(x: FromNumPy | complex, axis: Axes = -1, where: Array | None = None) -> Any: ...
+@overload
+def softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT: ...
 @facade()
-def softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT:
+def softmax(x: Any, axis: Axes = -1, where: Array | None = None) -> Any:
     """``exp(x) / sum(exp(x))`` along the axes: :func:`axisoft.softmax`.
 
     Parameters
@@ -32,24 +36,28 @@ def softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT:
     """
     x, where = _shared.with_numbers(x, where)
     if _shared.is_complex(x):
-        return _complex.softmax("softmax", x, axis, where)  # type: ignore[no-any-return]
+        return _complex.softmax("softmax", x, axis, where)
     return axisoft.softmax(x, axis=axis, where=where)
 
 
+@overload
+def log_softmax(x: FromNumPy | complex, axis: Axes = -1, where: Array | None = None) -> Any: ...
+@overload
+def log_softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT: ...
 @facade()
-def log_softmax(x: ArrayT, axis: Axes = -1, where: Array | None = None) -> ArrayT:
+def log_softmax(x: Any, axis: Axes = -1, where: Array | None = None) -> Any:
     """The logarithm of :func:`softmax`, in nats: :func:`axisoft.log_softmax`. What the mask hides comes out as -inf."""
     x, where = _shared.with_numbers(x, where)
     if _shared.is_complex(x):
-        return _complex.log_softmax("log_softmax", x, axis, where)  # type: ignore[no-any-return]
+        return _complex.log_softmax("log_softmax", x, axis, where)
     return axisoft.log_softmax(x, axis=axis, where=where)
 
 
 @facade({"x": "a"})
 def logsumexp(
-    a: Array,
+    a: Array | complex,
     axis: Axes = None,
-    b: Array | None = None,
+    b: Array | complex | None = None,
     keepdims: bool = False,
     return_sign: bool = False,
     where: Array | None = None,
@@ -86,28 +94,40 @@ def logsumexp(
     return _sums.logsumexp(a, axis, b, keepdims, return_sign, where)
 
 
+@overload
+def sigmoid(x: FromNumPy | complex) -> Any: ...
+@overload
+def sigmoid(x: ArrayT) -> ArrayT: ...
 @facade()
-def sigmoid(x: ArrayT) -> ArrayT:
+def sigmoid(x: Any) -> Any:
     """The logistic function of each element: :func:`axisoft.sigmoid`."""
     (x,) = _shared.with_numbers(x)
     if _shared.is_complex(x):
-        return _complex.sigmoid("sigmoid", x)  # type: ignore[no-any-return]
+        return _complex.sigmoid("sigmoid", x)
     return axisoft.sigmoid(x)
 
 
+@overload
+def log_sigmoid(x: FromNumPy | complex) -> Any: ...
+@overload
+def log_sigmoid(x: ArrayT) -> ArrayT: ...
 @facade()
-def log_sigmoid(x: ArrayT) -> ArrayT:
+def log_sigmoid(x: Any) -> Any:
     """The logarithm of :func:`sigmoid`, in nats: :func:`axisoft.log_sigmoid`."""
     (x,) = _shared.with_numbers(x)
     if _shared.is_complex(x):
-        return -_complex.softplus("log_sigmoid", -x)  # type: ignore[no-any-return, operator]
+        return -_complex.softplus("log_sigmoid", -x)
     return axisoft.log_sigmoid(x)
 
 
+@overload
+def softplus(x: FromNumPy | complex) -> Any: ...
+@overload
+def softplus(x: ArrayT) -> ArrayT: ...
 @facade()
-def softplus(x: ArrayT) -> ArrayT:
+def softplus(x: Any) -> Any:
     """``log(1 + exp(x))`` of each element: :func:`axisoft.softplus`."""
     (x,) = _shared.with_numbers(x)
     if _shared.is_complex(x):
-        return _complex.softplus("softplus", x)  # type: ignore[no-any-return]
+        return _complex.softplus("softplus", x)
     return axisoft.softplus(x)

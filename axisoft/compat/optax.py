@@ -6,12 +6,12 @@ a TypeError, as in Optax.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import axisoft
 from axisoft import _check
 from axisoft._check import facades
-from axisoft._typing import Array, ArrayT, Axes
+from axisoft._typing import Array, ArrayT, Axes, FromNumPy
 from axisoft.compat import _shared
 from axisoft.compat._facade import facade
 
@@ -26,8 +26,16 @@ __all__ = [
 NAMES = {"targets": "labels", "set ignore_index to leave samples out": "give where to leave samples out"}
 
 
+@overload
+def softmax_cross_entropy(
+    logits: FromNumPy | float, labels: Array | float, axis: Axes = -1, where: Array | None = None
+) -> Any: ...
+@overload
+def softmax_cross_entropy(
+    logits: ArrayT, labels: Array | float, axis: Axes = -1, where: Array | None = None
+) -> ArrayT: ...
 @facade(NAMES)
-def softmax_cross_entropy(logits: ArrayT, labels: Array, axis: Axes = -1, where: Array | None = None) -> ArrayT:
+def softmax_cross_entropy(logits: Any, labels: Any, axis: Axes = -1, where: Array | None = None) -> Any:
     """Cross-entropy between class probabilities and the softmax of the logits: ``-sum(labels * log_softmax(logits))``.
 
     Parameters
@@ -69,14 +77,22 @@ def softmax_cross_entropy(logits: ArrayT, labels: Array, axis: Axes = -1, where:
     if mask is not None:
         mask = _shared.axes_last(xp, xp.broadcast_to(mask, shape), axes)
         t = xp.where(mask, t, 0.0)
-    loss: ArrayT = axisoft.cross_entropy(x, t, where=mask, reduction="none")
-    return _shared.finish(xp, loss, tuple(loss.shape), out)  # type: ignore[no-any-return]
+    loss = axisoft.cross_entropy(x, t, where=mask, reduction="none")
+    return _shared.finish(xp, loss, tuple(loss.shape), out)
 
 
+@overload
+def softmax_cross_entropy_with_integer_labels(
+    logits: FromNumPy | float, labels: Array | float, axis: int | tuple[int, ...] = -1, where: Array | None = None
+) -> Any: ...
+@overload
+def softmax_cross_entropy_with_integer_labels(
+    logits: ArrayT, labels: Array | float, axis: int | tuple[int, ...] = -1, where: Array | None = None
+) -> ArrayT: ...
 @facade(NAMES)
 def softmax_cross_entropy_with_integer_labels(
-    logits: ArrayT, labels: Array, axis: int | tuple[int, ...] = -1, where: Array | None = None
-) -> ArrayT:
+    logits: Any, labels: Any, axis: int | tuple[int, ...] = -1, where: Array | None = None
+) -> Any:
     """Cross-entropy between classes and the softmax of the logits: ``logsumexp(logits) - logits[label]``.
 
     Parameters
@@ -121,18 +137,26 @@ def softmax_cross_entropy_with_integer_labels(
         mask = xp.broadcast_to(mask, x.shape)
         some = xp.any(mask, axis=-1)
         t, weight = xp.where(some, t, xp.zeros_like(t)), some
-    loss: ArrayT = axisoft.cross_entropy(x, t, where=mask, sample_weight=weight, reduction="none")
-    return _shared.finish(xp, loss, tuple(loss.shape), out)  # type: ignore[no-any-return]
+    loss = axisoft.cross_entropy(x, t, where=mask, sample_weight=weight, reduction="none")
+    return _shared.finish(xp, loss, tuple(loss.shape), out)
 
 
+@overload
+def safe_softmax_cross_entropy(logits: FromNumPy | float, labels: Array | float) -> Any: ...
+@overload
+def safe_softmax_cross_entropy(logits: ArrayT, labels: Array | float) -> ArrayT: ...
 @facade(NAMES)
-def safe_softmax_cross_entropy(logits: ArrayT, labels: Array) -> ArrayT:
+def safe_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     """:func:`softmax_cross_entropy` along the last axis; a label of 0 at a logit of -inf adds 0 in both."""
     return softmax_cross_entropy(logits, labels)
 
 
+@overload
+def sigmoid_binary_cross_entropy(logits: FromNumPy | float, labels: Array | float) -> Any: ...
+@overload
+def sigmoid_binary_cross_entropy(logits: ArrayT, labels: Array | float) -> ArrayT: ...
 @facade(NAMES)
-def sigmoid_binary_cross_entropy(logits: ArrayT, labels: Array) -> ArrayT:
+def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Any:
     """Binary cross-entropy between labels and the sigmoid of the logits, per element.
 
     Parameters
@@ -160,7 +184,7 @@ def sigmoid_binary_cross_entropy(logits: ArrayT, labels: Array) -> ArrayT:
     _check.broadcasts(name, "labels", t, shape, f"logits with shape {shape}")
     t = xp.broadcast_to(t, shape)
     loss = axisoft.binary_cross_entropy_with_logits(x, t, reduction="none")
-    return _shared.finish(xp, loss, shape, _check.dtypes(name, xp, x, None)["out"])  # type: ignore[no-any-return]
+    return _shared.finish(xp, loss, shape, _check.dtypes(name, xp, x, None)["out"])
 
 
 def _mask(name: str, xp: Any, x: Any, where: Any, axes: tuple[int, ...]) -> Any:

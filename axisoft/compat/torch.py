@@ -8,12 +8,12 @@ float32 is so here, on each kind of device. The objects are plain callables that
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, overload
 
 import axisoft
 from axisoft import _check
 from axisoft._check import facades
-from axisoft._typing import Array, ArrayT
+from axisoft._typing import Array, ArrayT, FromNumPy
 from axisoft.compat import _shared
 from axisoft.compat._facade import facade
 from axisoft.compat._torch_losses import (
@@ -46,6 +46,10 @@ __all__ = [
 NAMES = {"x": "input", "axis": "dim", "keepdims": "keepdim"}
 
 
+@overload
+def softmax(input: FromNumPy, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any: ...
+@overload
+def softmax(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> ArrayT: ...
 @facade(NAMES)
 def softmax(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> ArrayT:
     """``exp(x) / sum(exp(x))`` along an axis: :func:`axisoft.softmax`.
@@ -65,6 +69,10 @@ def softmax(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return _along(axisoft.softmax, "softmax", input, dim, dtype=dtype)  # type: ignore[no-any-return]
 
 
+@overload
+def softmin(input: FromNumPy, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any: ...
+@overload
+def softmin(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> ArrayT: ...
 @facade(NAMES)
 def softmin(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> ArrayT:
     """:func:`softmax` of ``-input``; integers are promoted before they change their sign."""
@@ -76,6 +84,10 @@ def softmin(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return xp.astype(_along(axisoft.softmax, "softmin", -x, dim), out, copy=False)  # type: ignore[no-any-return]
 
 
+@overload
+def log_softmax(input: FromNumPy, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any: ...
+@overload
+def log_softmax(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> ArrayT: ...
 @facade(NAMES)
 def log_softmax(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> ArrayT:
     """The logarithm of :func:`softmax`, in nats: :func:`axisoft.log_softmax`."""
@@ -84,6 +96,10 @@ def log_softmax(input: ArrayT, dim: int | None = None, _stacklevel: int = 3, dty
     return _along(axisoft.log_softmax, "log_softmax", input, dim, dtype=dtype)  # type: ignore[no-any-return]
 
 
+@overload
+def logsumexp(input: FromNumPy, dim: int | tuple[int, ...], keepdim: bool = False) -> Any: ...
+@overload
+def logsumexp(input: ArrayT, dim: int | tuple[int, ...], keepdim: bool = False) -> ArrayT: ...
 @facade(NAMES)
 def logsumexp(input: ArrayT, dim: int | tuple[int, ...], keepdim: bool = False) -> ArrayT:
     """``log(sum(exp(x)))`` over one axis or several, in nats: :func:`axisoft.logsumexp`."""
@@ -91,18 +107,30 @@ def logsumexp(input: ArrayT, dim: int | tuple[int, ...], keepdim: bool = False) 
     return _along(axisoft.logsumexp, "logsumexp", input, dim, keepdims=keepdims)  # type: ignore[no-any-return]
 
 
+@overload
+def sigmoid(input: FromNumPy) -> Any: ...
+@overload
+def sigmoid(input: ArrayT) -> ArrayT: ...
 @facade(NAMES)
 def sigmoid(input: ArrayT) -> ArrayT:
     """The logistic function of each element: :func:`axisoft.sigmoid`."""
     return axisoft.sigmoid(input)
 
 
+@overload
+def logsigmoid(input: FromNumPy) -> Any: ...
+@overload
+def logsigmoid(input: ArrayT) -> ArrayT: ...
 @facade(NAMES)
 def logsigmoid(input: ArrayT) -> ArrayT:
     """The logarithm of :func:`sigmoid`, in nats: :func:`axisoft.log_sigmoid`."""
     return axisoft.log_sigmoid(input)
 
 
+@overload
+def softplus(input: FromNumPy, beta: float = 1, threshold: float = 20) -> Any: ...
+@overload
+def softplus(input: ArrayT, beta: float = 1, threshold: float = 20) -> ArrayT: ...
 @facade(NAMES)
 def softplus(input: ArrayT, beta: float = 1, threshold: float = 20) -> ArrayT:
     """``log(1 + exp(beta * x)) / beta`` of each element, by :func:`axisoft.softplus`.
@@ -144,6 +172,10 @@ class Softmax(_Held):
     def __init__(self, dim: int | None = None) -> None:
         self.dim = dim
 
+    @overload
+    def __call__(self, input: FromNumPy) -> Any: ...
+    @overload
+    def __call__(self, input: ArrayT) -> ArrayT: ...
     def __call__(self, input: ArrayT) -> ArrayT:
         return softmax(input, self.dim, _stacklevel=4)
 
@@ -154,6 +186,10 @@ class LogSoftmax(_Held):
     def __init__(self, dim: int | None = None) -> None:
         self.dim = dim
 
+    @overload
+    def __call__(self, input: FromNumPy) -> Any: ...
+    @overload
+    def __call__(self, input: ArrayT) -> ArrayT: ...
     def __call__(self, input: ArrayT) -> ArrayT:
         return log_softmax(input, self.dim, _stacklevel=4)
 
@@ -161,6 +197,10 @@ class LogSoftmax(_Held):
 class Softmax2d(_Held):
     """:func:`axisoft.softmax2d`: over the channels of (C, H, W) or (N, C, H, W)."""
 
+    @overload
+    def __call__(self, input: FromNumPy) -> Any: ...
+    @overload
+    def __call__(self, input: ArrayT) -> ArrayT: ...
     def __call__(self, input: ArrayT) -> ArrayT:
         return _softmax2d(input)  # type: ignore[no-any-return]
 
@@ -168,6 +208,10 @@ class Softmax2d(_Held):
 class Sigmoid(_Held):
     """:func:`sigmoid`."""
 
+    @overload
+    def __call__(self, input: FromNumPy) -> Any: ...
+    @overload
+    def __call__(self, input: ArrayT) -> ArrayT: ...
     def __call__(self, input: ArrayT) -> ArrayT:
         return sigmoid(input)
 
@@ -187,6 +231,10 @@ class NLLLoss(_Held):
         self.ignore_index = ignore_index
         self.reduction = legacy_reduction(size_average, reduce, reduction)
 
+    @overload
+    def __call__(self, input: FromNumPy, target: Array) -> Any: ...
+    @overload
+    def __call__(self, input: ArrayT, target: Array) -> ArrayT: ...
     def __call__(self, input: ArrayT, target: Array) -> ArrayT:
         return nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
@@ -208,6 +256,10 @@ class CrossEntropyLoss(_Held):
         self.reduction = legacy_reduction(size_average, reduce, reduction)
         self.label_smoothing = label_smoothing
 
+    @overload
+    def __call__(self, input: FromNumPy, target: Array) -> Any: ...
+    @overload
+    def __call__(self, input: ArrayT, target: Array) -> ArrayT: ...
     def __call__(self, input: ArrayT, target: Array) -> ArrayT:
         options: dict[str, Any] = {"ignore_index": self.ignore_index, "label_smoothing": self.label_smoothing}
         return cross_entropy(input, target, self.weight, reduction=self.reduction, **options)
@@ -228,6 +280,10 @@ class BCEWithLogitsLoss(_Held):
         self.reduction = legacy_reduction(size_average, reduce, reduction)
         self.pos_weight = pos_weight
 
+    @overload
+    def __call__(self, input: FromNumPy, target: Array) -> Any: ...
+    @overload
+    def __call__(self, input: ArrayT, target: Array) -> ArrayT: ...
     def __call__(self, input: ArrayT, target: Array) -> ArrayT:
         options: dict[str, Any] = {"reduction": self.reduction, "pos_weight": self.pos_weight}
         return binary_cross_entropy_with_logits(input, target, self.weight, **options)
