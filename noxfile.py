@@ -137,8 +137,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def compat(session: nox.Session) -> None:
-    """axisoft.compat beside SciPy, PyTorch, jax.nn and Optax themselves: signatures, values, gradients."""
-    install(session, ".", "jax", "torch", *group("test"), *group("peers"))
+    """axisoft.compat beside SciPy, PyTorch, jax.nn and Optax; and in their place, in the tests that they install."""
+    install(session, ".", "jax", "torch", *group("test"), *group("peers"), *group("strict"))
     session.run("pytest", "--numprocesses=2", "--quiet", *(session.posargs or ["tests/compat_peers"]))
 
 

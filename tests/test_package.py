@@ -103,6 +103,7 @@ def layer(name):
         ("axisoft._typing", 0),
         ("axisoft._backends", 1),
         ("axisoft._run", 2),
+        ("axisoft._tape", 3),
         ("axisoft._check", 2),
         ("axisoft._threads", 3),
         ("axisoft._softmax", 3),

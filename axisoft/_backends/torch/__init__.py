@@ -5,6 +5,7 @@
     namespace  the functions that the formulas call
     ways       which way an op runs
     functions  how PyTorch differentiates it
+    single     what autocast computes in float32
 
 Tensors in the host's memory are NumPy's arrays too, at no cost, and the formula then runs as it does there: a small one
 without PyTorch's microseconds per operation, a large one over tiles that stay in the cache, in as many threads as
@@ -19,10 +20,11 @@ from axisoft import _core
 from axisoft._backends import numpy
 from axisoft._backends.torch.functions import do
 from axisoft._backends.torch.namespace import xp as _xp
+from axisoft._backends.torch.single import autocast
 from axisoft._backends.torch.watch import is_known, is_traced, lengths, values, varies, without_subclass
 from axisoft._backends.torch.ways import has_kernel, on_host, small
 
-__all__ = ["device", "evaluate", "find_device", "is_known", "lengths", "together", "values", "vjp"]
+__all__ = ["autocast", "device", "evaluate", "find_device", "is_known", "lengths", "together", "values", "vjp"]
 
 vjp = torch.func.vjp
 
