@@ -156,7 +156,8 @@ def _not_ignored(s: Subject, value: int, here: Any, many: int, total: int) -> Fi
         now = f"ignore_index is {s.ignore_index}"
     seen = f"{value} in {of(many, total, 'target')}{at(place)}: it is none of the {n} classes, and {now}."
     if value not in IGNORED:
-        seen += f" {value} is what -1 or -100 becomes in {dtype_name(s.targets.dtype)}."
+        meant = value - 2 ** s.xp.iinfo(s.targets.dtype).bits
+        seen += f" {value} is what {meant} becomes in {dtype_name(s.targets.dtype)}."
     advice = f"Give ignore_index={value} if it marks what has no label."
     return Finding("not-ignored", seen, advice, many, place)
 
