@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from axisoft import _check
+from axisoft import _backends, _check, _tape
+from axisoft._check import facades
 from axisoft._run import Call, plan, pullback
 from axisoft._typing import Array, ArrayT
 
 P = ParamSpec("P")
+ValueT = TypeVar("ValueT")
 
 
+@_check.spelled
 def vjp(
-    fun: Callable[..., Any], x: ArrayT, /, *args: Array, **kwargs: Any
-) -> tuple[ArrayT, Callable[[Array], tuple[ArrayT | None, ...]]]:
+    fun: Callable[Concatenate[ArrayT, P], ValueT], x: ArrayT, /, *args: P.args, **kwargs: P.kwargs
+) -> tuple[ValueT, Callable[[Array], tuple[ArrayT | None, *tuple[Any, ...]]]]:
     """The value of one of axisoft's functions, and its vector-Jacobian product.
 
     Parameters
     ----------
-    fun : a function of axisoft that takes arrays, such as ``axisoft.softmax``: itself, and nothing wrapped around it.
-    x, args : its positional arrays, of any library.
+    fun : a function of axisoft that takes arrays, such as ``axisoft.softmax``, or of ``axisoft.compat``: itself, and
+        nothing wrapped around it.
+    x, args : its positional arrays, of any library; for a facade, any of its positional arguments after the first.
     kwargs : its keyword arguments. Arrays among them (weights, masks) are held fixed.
 
     Returns
@@ -28,7 +34,7 @@ def vjp(
     out : array, ``fun(x, *args, **kwargs)``.
     pullback : function from a cotangent, an array in the shape of out, to a tuple with one cotangent per positional
         array: the sum over the elements of out of cotangent times derivative, with the array's shape and dtype; None
-        for an integer or boolean array. It may be called any number of times.
+        for an integer or boolean array, and for what is no array. It may be called any number of times.
 
     Raises
     ------
@@ -51,6 +57,10 @@ def vjp(
     >>> pullback(np.asarray([1.0, 0.0, 5.0]))
     (array([ 0.25, -0.25,  0.  ]),)
     """
+    if facades.is_facade(fun):
+        out, pull = _around(fun, *_bound("vjp", fun, (x, *args), kwargs, 1 + len(args)))
+        facades.one_result("vjp", fun.__name__, out)
+        return out, lambda cotangent: tuple(pull(_check.cotangent("vjp", cotangent, out, fun.__name__)))
     call = _plan("vjp", fun, (x, *args), kwargs)
     count = 1 + len(args)
     floating = [_check.kind_of(call.xp, a.dtype) == "floating" for a in call.arrays[:count]]
@@ -63,13 +73,16 @@ def vjp(
     return out, pullback_of
 
 
-def value_and_grad(fun: Callable[P, ArrayT]) -> Callable[P, tuple[ArrayT, ArrayT]]:
+@_check.spelled
+def value_and_grad(
+    fun: Callable[Concatenate[ArrayT, P], ValueT],
+) -> Callable[Concatenate[ArrayT, P], tuple[ValueT, ArrayT]]:
     """A function of the same arguments that gives the value of fun and its gradient along the first array.
 
     Parameters
     ----------
-    fun : a function of axisoft that takes arrays, such as ``axisoft.cross_entropy``: itself, and nothing wrapped
-        around it.
+    fun : a function of axisoft that takes arrays, such as ``axisoft.cross_entropy``, or of ``axisoft.compat``: itself,
+        and nothing wrapped around it.
 
     Returns
     -------
@@ -94,9 +107,11 @@ def value_and_grad(fun: Callable[P, ArrayT]) -> Callable[P, tuple[ArrayT, ArrayT
     >>> gradient  # one minus the probability of the class, without the cancellation
     array([[-4.24835426e-18,  4.24835426e-18]])
     """
+    if facades.is_facade(fun):
+        return _facade_and_grad(fun)
     _check.own_function("value_and_grad", fun)
 
-    def call_with_gradient(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
+    def call_with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _plan("value_and_grad", fun, args, kwargs)
         _check.differentiable("value_and_grad", call.op.inputs[0], call.arrays[0], call.xp)
         out, pull = pullback(call, [True] + [False] * (len(call.arrays) - 1))
@@ -110,3 +125,71 @@ def _plan(function: str, fun: Any, args: Any, kwargs: Any) -> Call:
     _check.own_function(function, fun)
     call: Call = _check.planned(function, fun, plan(fun, args, kwargs))
     return call
+
+
+# Facades: what they compute around an op is differentiated as well, by the library or by the tape.
+
+
+def _facade_and_grad(fun: Callable[..., Any]) -> Callable[..., Any]:
+    function = "value_and_grad"
+
+    def call_with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        first = next(iter(inspect.signature(fun).parameters))
+        if not args:  # by its name
+            args = (kwargs.pop(first, None),)
+        arguments, arrays, wanted = _bound(function, fun, args, kwargs, 1)
+        xp = _backends.namespace(arrays[first])
+        _check.differentiable(function, first, arrays[first], xp)
+        out, pull = _around(fun, arguments, arrays, wanted)
+        facades.one_result(function, fun.__name__, out)
+        _check.no_axes(function, out, fun.__name__)
+        return out, pull(None)[0]
+
+    return call_with_gradient
+
+
+def _bound(
+    function: str, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], count: int
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """The arguments by name; the arrays among them, checked; and the names of the first ``count``."""
+    arguments = inspect.signature(fun).bind(*args, **kwargs).arguments
+    first, *_ = names = list(arguments)
+    arrays = {name: a for name, a in arguments.items() if name == first or hasattr(a, "shape")}
+    _, checked = _check.arrays(fun.__name__, **arrays)
+    return arguments, dict(zip(arrays, checked, strict=True)), names[:count]
+
+
+def _around(
+    fun: Any, arguments: dict[str, Any], arrays: dict[str, Any], wanted: list[str]
+) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """The value of a facade; and the function from its cotangent to those of the wanted arguments."""
+    xp = _backends.namespace(next(iter(arrays.values())))
+    varies = {n: n in wanted and _check.kind_of(xp, a.dtype) == "floating" for n, a in arrays.items()}
+    executor = _backends.executor(xp)
+    names: list[str]
+
+    def run(*found: Any) -> Any:
+        return fun(**{**arguments, **arrays, **dict(zip(names, found, strict=True))})
+
+    if hasattr(executor, "vjp"):
+        names = [name for name, varying in varies.items() if varying]
+        out, back = executor.vjp(run, *(arrays[name] for name in names)) if names else (run(), None)
+    else:
+        names = list(arrays)
+        with _quiet(xp):
+            out, back = _tape.vjp(run, xp, list(arrays.values()), list(varies.values()))
+
+    def pull(g: Any) -> list[Any]:
+        if back is None:
+            return [None] * len(wanted)
+        g = xp.ones_like(out) if g is None else xp.astype(g, out.dtype, copy=False)
+        with _quiet(xp):
+            found = dict(zip(names, back(g), strict=True))
+        return [found.get(name) for name in wanted]
+
+    return out, pull
+
+
+def _quiet(xp: Any) -> Any:
+    """NumPy warns of the infinities that pass through, other libraries do not."""
+    return xp.errstate(all="ignore") if hasattr(xp, "errstate") else contextlib.nullcontext()

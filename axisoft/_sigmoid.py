@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from axisoft import _check
 from axisoft._run import run
-from axisoft._typing import ArrayT
+from axisoft._typing import AnyNumPy, ArrayT, Floating, FloatT, NumPy, Scalar, ShapeT
 
 
-def _elementwise(function: str, x: Any) -> Any:
+def _elementwise(function: str, x: Any, dtype: Any) -> Any:
     xp, (x,) = _check.arrays(function, x=x)
-    return run(function, (x,), xp=xp, **_check.dtypes(function, xp, x, None))
+    return run(function, (x,), xp=xp, **_check.dtypes(function, xp, x, dtype))
 
 
-def sigmoid(x: ArrayT, /) -> ArrayT:
+@overload
+def sigmoid(x: Scalar, /, *, dtype: Any = None) -> Any: ...
+@overload
+def sigmoid(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def sigmoid(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
+@overload
+def sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
+@_check.spelled
+def sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """The logistic function of each element, ``1 / (1 + exp(-x))``.
 
     Parameters
     ----------
     x : array of any shape, of any library. Integers and booleans become the library's default floating dtype; float16
         and bfloat16 are computed in float32 and rounded once.
+    dtype : floating dtype that x is cast to first. The 1025 float16 numbers from 4 to 8 have 37 sigmoids in float16,
+        and in float32 one each.
 
     Returns
     -------
@@ -28,7 +39,7 @@ def sigmoid(x: ArrayT, /) -> ArrayT:
 
     Raises
     ------
-    TypeError : x is not an array, or its dtype is not real.
+    TypeError : x is not an array, or its dtype or ``dtype`` is not real.
 
     Notes
     -----
@@ -41,15 +52,24 @@ def sigmoid(x: ArrayT, /) -> ArrayT:
     >>> sigmoid(np.asarray([-1000.0, 0.0, 2.0]))
     array([0.        , 0.5       , 0.88079708])
     """
-    return _elementwise("sigmoid", x)
+    return _elementwise("sigmoid", x, dtype)
 
 
-def log_sigmoid(x: ArrayT, /) -> ArrayT:
+@overload
+def log_sigmoid(x: Scalar, /, *, dtype: Any = None) -> Any: ...
+@overload
+def log_sigmoid(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def log_sigmoid(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
+@overload
+def log_sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
+@_check.spelled
+def log_sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """The logarithm of the logistic function of each element, ``-log(1 + exp(-x))``.
 
     Parameters
     ----------
-    x : array of any shape, of any library; dtypes as for :func:`sigmoid`.
+    x, dtype : as for :func:`sigmoid`.
 
     Returns
     -------
@@ -57,7 +77,7 @@ def log_sigmoid(x: ArrayT, /) -> ArrayT:
 
     Raises
     ------
-    TypeError : x is not an array, or its dtype is not real.
+    TypeError : x is not an array, or its dtype or ``dtype`` is not real.
 
     Notes
     -----
@@ -70,15 +90,24 @@ def log_sigmoid(x: ArrayT, /) -> ArrayT:
     >>> log_sigmoid(np.asarray([-1000.0, 0.0, 40.0]))
     array([-1.00000000e+03, -6.93147181e-01, -4.24835426e-18])
     """
-    return _elementwise("log_sigmoid", x)
+    return _elementwise("log_sigmoid", x, dtype)
 
 
-def softplus(x: ArrayT, /) -> ArrayT:
+@overload
+def softplus(x: Scalar, /, *, dtype: Any = None) -> Any: ...
+@overload
+def softplus(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def softplus(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
+@overload
+def softplus(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
+@_check.spelled
+def softplus(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """``log(1 + exp(x))`` of each element.
 
     Parameters
     ----------
-    x : array of any shape, of any library; dtypes as for :func:`sigmoid`.
+    x, dtype : as for :func:`sigmoid`.
 
     Returns
     -------
@@ -86,7 +115,7 @@ def softplus(x: ArrayT, /) -> ArrayT:
 
     Raises
     ------
-    TypeError : x is not an array, or its dtype is not real.
+    TypeError : x is not an array, or its dtype or ``dtype`` is not real.
 
     Notes
     -----
@@ -99,4 +128,4 @@ def softplus(x: ArrayT, /) -> ArrayT:
     >>> softplus(np.asarray([-40.0, 0.0, 1000.0]))
     array([4.24835426e-18, 6.93147181e-01, 1.00000000e+03])
     """
-    return _elementwise("softplus", x)
+    return _elementwise("softplus", x, dtype)

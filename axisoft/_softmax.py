@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 from axisoft import _check
 from axisoft._run import run
-from axisoft._typing import Array, ArrayT, Axes
+from axisoft._typing import (
+    AnyNumPy,
+    AnyShape,
+    Array,
+    ArrayT,
+    Axes,
+    Floating,
+    FloatT,
+    Logsumexp,
+    NoAxes,
+    NumPy,
+    Scalar,
+    ShapeT,
+    Softmax,
+)
 
 
 def _over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any, **options: Any) -> Any:
@@ -14,6 +28,15 @@ def _over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any, **optio
     return run(function, arrays, **static, **options)
 
 
+@overload
+def softmax(x: Scalar, /, **options: Unpack[Softmax[Any]]) -> Any: ...
+@overload
+def softmax(x: NumPy[ShapeT, FloatT], /, **options: Unpack[Softmax[None]]) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def softmax(x: AnyNumPy[ShapeT], /, **options: Unpack[Softmax[Any]]) -> NumPy[ShapeT, Floating]: ...
+@overload
+def softmax(x: ArrayT, /, **options: Unpack[Softmax[Any]]) -> ArrayT: ...
+@_check.spelled
 def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
     """``exp(x) / sum(exp(x))`` along the axes: non-negative numbers that sum to 1.
 
@@ -52,6 +75,15 @@ def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype:
     return _over_axes("softmax", x, axis, where, dtype)
 
 
+@overload
+def log_softmax(x: Scalar, /, **options: Unpack[Softmax[Any]]) -> Any: ...
+@overload
+def log_softmax(x: NumPy[ShapeT, FloatT], /, **options: Unpack[Softmax[None]]) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def log_softmax(x: AnyNumPy[ShapeT], /, **options: Unpack[Softmax[Any]]) -> NumPy[ShapeT, Floating]: ...
+@overload
+def log_softmax(x: ArrayT, /, **options: Unpack[Softmax[Any]]) -> ArrayT: ...
+@_check.spelled
 def log_softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
     """``x - log(sum(exp(x)))`` along the axes: the logarithm of :func:`softmax`, in nats.
 
@@ -83,6 +115,19 @@ def log_softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dt
     return _over_axes("log_softmax", x, axis, where, dtype)
 
 
+@overload
+def logsumexp(x: Scalar, /, **options: Unpack[Logsumexp[Axes, bool, Any]]) -> Any: ...
+@overload
+def logsumexp(x: NumPy[Any, FloatT], /, **options: Unpack[Logsumexp[None, Literal[False], None]]) -> NoAxes[FloatT]: ...
+@overload
+def logsumexp(x: NumPy[Any, FloatT], /, **options: Unpack[Logsumexp[Axes, bool, None]]) -> AnyShape[FloatT]: ...
+@overload
+def logsumexp(x: AnyNumPy[Any], /, **options: Unpack[Logsumexp[None, Literal[False], Any]]) -> NoAxes[Floating]: ...
+@overload
+def logsumexp(x: AnyNumPy[Any], /, **options: Unpack[Logsumexp[Axes, bool, Any]]) -> AnyShape[Floating]: ...
+@overload
+def logsumexp(x: ArrayT, /, **options: Unpack[Logsumexp[Axes, bool, Any]]) -> ArrayT: ...
+@_check.spelled
 def logsumexp(
     x: ArrayT, /, *, axis: Axes = None, where: Array | None = None, keepdims: bool = False, dtype: Any = None
 ) -> ArrayT:
@@ -115,6 +160,15 @@ def logsumexp(
     return _over_axes("logsumexp", x, axis, where, dtype, keepdims=_check.flag("logsumexp", "keepdims", keepdims))
 
 
+@overload
+def softmax2d(x: Scalar, /) -> Any: ...
+@overload
+def softmax2d(x: NumPy[ShapeT, FloatT], /) -> NumPy[ShapeT, FloatT]: ...
+@overload
+def softmax2d(x: AnyNumPy[ShapeT], /) -> NumPy[ShapeT, Floating]: ...
+@overload
+def softmax2d(x: ArrayT, /) -> ArrayT: ...
+@_check.spelled
 def softmax2d(x: ArrayT, /) -> ArrayT:
     """Softmax over the channel axis of images: the classes of each pixel sum to 1.
 

@@ -19,8 +19,11 @@ BOTH = {"label_smoothing": 0.2, "z_loss": 0.3}
 # name: function, positional arrays, options. Every function is here, and what its options do to it.
 CASES = {
     "sigmoid": (ax.sigmoid, (X,), {}),
+    "sigmoid, cast": (ax.sigmoid, (X,), {"dtype": "float64"}),
     "log_sigmoid": (ax.log_sigmoid, (X,), {}),
+    "log_sigmoid, cast": (ax.log_sigmoid, (X,), {"dtype": "float64"}),
     "softplus": (ax.softplus, (X,), {}),
+    "softplus, cast": (ax.softplus, (X,), {"dtype": "float64"}),
     "softmax": (ax.softmax, (X,), {}),
     "softmax over two axes, masked": (ax.softmax, (X,), {"axis": (0, 1), "where": MASK}),
     "softmax2d": (ax.softmax2d, (X.reshape(3, 2, 2),), {}),

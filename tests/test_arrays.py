@@ -13,6 +13,7 @@ import axisoft as ax
 RNG = np.random.default_rng(5)
 VALUES = RNG.normal(size=(4, 6)) * 3
 LABELS = np.asarray([0, 5, 2, 2])
+ELEMENTWISE = (ax.sigmoid, ax.log_sigmoid, ax.softplus)
 CALLS = {
     "sigmoid": ax.sigmoid,
     "log_sigmoid": ax.log_sigmoid,
@@ -79,7 +80,7 @@ def test_dtype_casts_first_and_computes_then(target):
     for dtype in target.backend.dtypes:
         x = target.array([[1.0, 2.0, 1e4 + 1 / 3]], "float64")
         named = getattr(target.xp, dtype, np.dtype(dtype) if dtype != "bfloat16" else None)
-        for function in (ax.softmax, ax.log_softmax, ax.logsumexp):
+        for function in (ax.softmax, ax.log_softmax, ax.logsumexp, *ELEMENTWISE):
             y = function(x, dtype=named)
             assert y.dtype == named
             assert np.array_equal(target.numpy(y), target.numpy(function(target.array(target.numpy(x), dtype))))
@@ -88,6 +89,46 @@ def test_dtype_casts_first_and_computes_then(target):
         assert np.array_equal(target.numpy(ax.cross_entropy(x, t, dtype=named)), target.numpy(wide))
         labels = target.array([[0.0, 1.0, 1.0]], "float64")
         assert target.numpy(ax.binary_cross_entropy_with_logits(x, labels, dtype=named)).shape == ()
+
+
+def has_float16(backend):
+    return "float16" in backend.dtypes
+
+
+def slope(function, x):
+    """The derivative, in float64."""
+    p = 1 / (1 + np.exp(-x))
+    return {"sigmoid": p * (1 - p), "log_sigmoid": 1 - p, "softplus": p}[function.__name__]
+
+
+@pytest.mark.backends(fits=has_float16)
+def test_a_wider_dtype_tells_half_logits_apart(target):
+    """1000 float16 logits from 4 to 8 have 37 sigmoids in float16."""
+    x = target.array(np.linspace(4, 8, 1000), "float16")
+    assert len(np.unique(target.numpy(ax.sigmoid(x)))) == 37
+    for function in ELEMENTWISE:
+        for dtype in (target.xp.float32, "float32"):
+            y = function(x, dtype=dtype)
+            assert y.dtype == target.xp.float32
+            assert len(np.unique(target.numpy(y))) == 1000
+    assert ax.sigmoid(x, dtype=None).dtype == x.dtype
+
+
+@pytest.mark.backends(fits=has_float16)
+@pytest.mark.parametrize("function", ELEMENTWISE, ids=lambda f: f.__name__)
+def test_the_gradient_through_a_cast_has_the_dtype_of_the_array(target, function):
+    """A cotangent has the dtype of the result."""
+    high = np.float64(np.float16([-7.0, -0.5, 4.0, 7.0]))
+    x, g = target.array(high, "float16"), target.array(np.full(4, 2.0**12), "float32")
+    y, pullback = ax.vjp(function, x, dtype="float32")
+    (found,) = pullback(g)
+    assert y.dtype == g.dtype
+    assert found.dtype == x.dtype
+    expected = slope(function, high) * 2.0**12
+    assert np.allclose(target.numpy(found), expected, rtol=1e-3, atol=0)
+    if differentiates(target.backend):
+        own = gradient(target, lambda x: function(x, dtype="float32"), x, cotangent=g)
+        assert np.array_equal(own, target.numpy(found))
 
 
 def test_the_other_arrays_do_not_change_the_dtype(target):

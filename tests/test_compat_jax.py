@@ -113,11 +113,49 @@ def test_under_jit_grad_and_vmap(target):
     assert np.allclose(target.numpy(each), np.where(np.isnan(want), 0, want), rtol=1e-11, atol=1e-14)
 
 
+NUMBERS = {
+    nn.sigmoid: (3.0, 0.9525741268224334),
+    nn.log_sigmoid: (3, -0.04858735157374196),
+    nn.softplus: (89.0, 89.0),
+    nn.logsumexp: (True, 1.0),
+}
+
+
+@pytest.mark.parametrize("fun", NUMBERS, ids=lambda fun: fun.__name__)
+def test_numbers_alone_become_numpy_arrays(fun):
+    number, want = NUMBERS[fun]
+    for x in (number, np.float64(number), np.asarray(float(number))):
+        y = fun(x)
+        assert isinstance(y, np.ndarray)
+        assert y.shape == ()
+        assert y.dtype == np.float64
+        assert close(y, want, rtol=1e-14)
+    assert fun(np.float32(number)).dtype == np.float32
+    assert fun(np.int8(number)).dtype == np.float64
+
+
+def test_numbers_join_the_arrays_they_stand_beside(target):
+    x = target.array(X, "float32")
+    for b in (2, 2.0, np.float32(2.0)):
+        y = nn.logsumexp(x, -1, b)
+        assert y.dtype == x.dtype
+        assert type(y) is type(nn.logsumexp(x, -1, x))
+        assert close(target.numpy(y), np.log(2 * np.exp(X).sum(-1)), rtol=1e-5)
+    y = nn.logsumexp(1.0, None, target.array([1.0, 2.0], "float32"))
+    assert y.dtype == x.dtype
+    assert close(target.numpy(y), 1 + np.log(3), rtol=1e-6)
+    assert close(target.numpy(nn.softmax(x, where=True)), target.numpy(nn.softmax(x)), rtol=1e-6)
+    wide = nn.logsumexp(x, -1, np.float64(2.0))  # its own dtype
+    assert wide.dtype == target.array(X, "float64").dtype
+    assert np.array_equal(target.numpy(nn.logsumexp(x, where=False)), -INF)
+
+
 def test_errors(target):
     x = target.array(X, "float64")
     for call, error, message in (
-        (lambda: nn.softmax(3.0), TypeError, "softmax: x is a float, not an array; convert it first"),
-        (lambda: nn.logsumexp(x, b=2.0), TypeError, "logsumexp: b is a float, not an array; convert it first"),
+        (lambda: nn.softmax([3.0]), TypeError, "softmax: x is a list, not an array; convert it first"),
+        (lambda: nn.softmax(3.0), ValueError, "softmax: axis -1 is out of bounds for x with shape ()"),
+        (lambda: nn.logsumexp(x, b=[2.0]), TypeError, "logsumexp: b is a list, not an array; convert it first"),
         (lambda: nn.logsumexp(x, b=x, where=x), TypeError, "logsumexp: where has dtype"),
         (lambda: nn.logsumexp(x, 2, x), ValueError, "logsumexp: axis 2 is out of bounds for a with shape (3, 4)"),
         (lambda: nn.logsumexp(x, return_sign=1), TypeError, "logsumexp: return_sign is 1, not a boolean"),

@@ -111,6 +111,29 @@ def test_binary(target):
         assert np.array_equal(target.numpy(got), [0, 0])
 
 
+def test_numbers(target):
+    """Beside arrays they join their library, alone they are NumPy's; lists are an error, as in Optax."""
+    x = target.array(X[0, 0], "float32")
+    got = facade.softmax_cross_entropy_with_integer_labels(x, 2)
+    assert type(got) is type(x) or target.backend.name == "dask"
+    assert got.dtype == x.dtype
+    assert close(target.numpy(got), -log_softmax(X[0, 0])[2], rtol=1e-5)
+    got = facade.softmax_cross_entropy(x, 0.5)
+    assert got.dtype == x.dtype
+    assert close(target.numpy(got), -0.5 * log_softmax(X[0, 0]).sum(), rtol=1e-5)
+    assert close(target.numpy(facade.safe_softmax_cross_entropy(x, 1)), -log_softmax(X[0, 0]).sum(), rtol=1e-5)
+    got = facade.sigmoid_binary_cross_entropy(x, True)
+    assert got.dtype == x.dtype
+    assert close(target.numpy(got), np.log1p(np.exp(-X[0, 0])), rtol=1e-5)
+    for logits, labels in ((3.0, 1), (np.float64(3.0), np.float64(1.0)), (3, 1.0)):
+        got = facade.sigmoid_binary_cross_entropy(logits, labels)
+        assert isinstance(got, np.ndarray)
+        assert got.shape == ()
+        assert close(got, 0.04858735157374196, rtol=1e-14)
+    with pytest.raises(TypeError, match=r"^sigmoid_binary_cross_entropy: labels is a list, not an array; "):
+        facade.sigmoid_binary_cross_entropy(x, [1.0] * 4)
+
+
 def test_labels_do_not_make_a_binary_loss_larger(target):
     for logits, labels in (((4, 1), (4,)), ((4,), (4, 1)), ((1,), (4,))):
         text = (
@@ -137,7 +160,9 @@ def test_where_the_peer_is_wrong(target):
     x = target.array([[0.0, 1.0]], "float64")
     if target.backend.name in ("numpy", "torch", "jax", "array_api_strict") and "cuda" not in target.name:
         for label in (-1, 2):
-            with pytest.raises(IndexError, match=f"holds class {label} at"):
+            with pytest.raises(
+                IndexError, match=f"^softmax_cross_entropy_with_integer_labels: labels holds class {label} at"
+            ):
                 run(x, target.array([label], "int"))
 
 
@@ -226,7 +251,8 @@ def test_errors(target):
             ValueError,
             "where with shape (2, 3, 3) does not broadcast to logits",
         ),
-        (lambda: run(3.0, t), TypeError, "softmax_cross_entropy: logits is a float, not an array"),
+        (lambda: run([3.0], t), TypeError, "softmax_cross_entropy: logits is a list, not an array"),
+        (lambda: run(3.0, 1.0), ValueError, "softmax_cross_entropy: axis -1 is out of bounds for logits with shape ()"),
     ):
         with pytest.raises(error) as found:
             call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -37,7 +38,7 @@ def losses(x, labels, weight, smoothing, ignore=-100):
 
 
 @pytest.mark.parametrize("labels", [LABELS, SOFT], ids=["indices", "probabilities"])
-@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("weight", [None, WEIGHT, WEIGHT + 1], ids=["plain", "weighted", "all weigh"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 def test_cross_entropy_and_its_means(target, labels, weight, smoothing):
     x = target.array(X, "float64")
@@ -106,6 +107,25 @@ def test_the_mean_of_nothing_is_nan(target, weight, smoothing):
     assert np.isnan(target.numpy(F.binary_cross_entropy_with_logits(none, none)))
 
 
+@pytest.mark.backends(fits=lambda backend: backend.name == "numpy")
+@pytest.mark.parametrize("zeros", [False, True], ids=["every class weighs", "some weigh 0"])
+@pytest.mark.parametrize("smoothing", [0.1, 1.0])
+def test_weights_and_smoothing_make_nothing_as_large_as_the_logits(target, zeros, smoothing, monkeypatch):
+    monkeypatch.setattr("axisoft._threads._chosen", 1)
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(8192, 1024)).astype(np.float32), rng.integers(0, 1024, 8192)
+    w = rng.random(1024).astype(np.float32) + 0.5
+    w[::7] *= not zeros
+    tracemalloc.start()
+    try:
+        for how in ("none", "sum", "mean"):
+            F.cross_entropy(x, t, w, reduction=how, label_smoothing=smoothing)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < x.nbytes / 2  # tiles of two megabytes
+
+
 @pytest.mark.backends(fits=differentiates)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_gradient_of_the_mean_of_nothing_is_0(target, smoothing):
@@ -141,7 +161,7 @@ def test_a_wrong_class_is_an_error_or_nan(target, bad):
             {"weight": w},
             {"weight": w, "label_smoothing": 0.1},
         ):
-            text = rf"cross_entropy: targets holds class {bad} at \(0,\), but there are 3 classes"
+            text = rf"^cross_entropy: target holds class {bad} at \(0,\), but there are 3 classes"
             if target.backend.name == "dask" or "cuda" in target.name or target.backend.name == "cupy":
                 assert np.isnan(target.numpy(F.cross_entropy(x, t, reduction=how, **options))).all()
             else:
@@ -335,7 +355,7 @@ def test_inputs_stay_as_they_were(target):
 def test_errors(target):
     x, t = target.array(X, "float64"), target.array(LABELS, "int")
     soft = target.array(SOFT, "float64")
-    text = "cross_entropy: ignore_index is 1, but targets are probabilities; "
+    text = "cross_entropy: ignore_index is 1, but target holds probabilities; "
     text += "leave ignore_index out, or give class indices."
     for call, error, message in (
         (lambda: F.cross_entropy(x, soft, ignore_index=1), ValueError, text),
@@ -345,18 +365,18 @@ def test_errors(target):
             "cross_entropy: label_smoothing is 1.5; use a",
         ),
         (lambda: F.cross_entropy(x, t, reduction="average"), ValueError, "cross_entropy: reduction is 'average'; use"),
-        (lambda: F.cross_entropy(x, None), TypeError, "cross_entropy: targets is None, not an array"),
+        (lambda: F.cross_entropy(x, None), TypeError, "cross_entropy: target is None, not an array"),
         (lambda: F.cross_entropy([1.0], t), TypeError, "cross_entropy: input is a list, not an array"),
-        (lambda: F.cross_entropy(x, x[:, :1, :]), ValueError, "do not fit logits with shape (4, 3, 2)"),
-        (lambda: F.cross_entropy(x, t[:3, :]), ValueError, "do not fit logits with shape (4, 3, 2) and class axis 1"),
-        (lambda: F.nll_loss(x, soft), TypeError, "nll_loss: targets has dtype"),
+        (lambda: F.cross_entropy(x, x[:, :1, :]), ValueError, "does not fit input with shape (4, 3, 2)"),
+        (lambda: F.cross_entropy(x, t[:3, :]), ValueError, "does not fit input with shape (4, 3, 2) and class axis 1"),
+        (lambda: F.nll_loss(x, soft), TypeError, "nll_loss: target has dtype"),
         (lambda: F.softplus(x, beta=0), ValueError, "softplus: beta is 0; use another number."),
-        (lambda: F.softmax(x, 3), ValueError, "softmax: axis 3 is out of bounds for x with shape (4, 3, 2)"),
+        (lambda: F.softmax(x, 3), ValueError, "softmax: dim 3 is out of bounds for input with shape (4, 3, 2)"),
         (lambda: F.logsumexp(x, 0, keepdim=1), TypeError, "logsumexp: keepdim is 1, not a boolean; use True or False."),
         (
             lambda: F.binary_cross_entropy_with_logits(x, t),
             ValueError,
-            "targets with shape (4, 2) and logits with shape",
+            "target with shape (4, 2) and input with shape",
         ),
     ):
         with pytest.raises(error) as found:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import inspect
 import json
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
 
 import axisoft
-from axisoft import _backends
+from axisoft import _backends, _typing
 from axisoft._core import OPS
 
 PACKAGE = Path(axisoft.__file__).parent
@@ -79,8 +81,13 @@ def test_importing_axisoft_is_quick():
 
 
 def imports_of(path):
-    """Full names of what a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Full names of what a module imports, wherever in it, but for what only a type checker reads."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            assert module_name(path) == "axisoft._typing", f"{path}: one module names libraries for type checkers"
+            node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -96,6 +103,7 @@ def layer(name):
         ("axisoft._typing", 0),
         ("axisoft._backends", 1),
         ("axisoft._run", 2),
+        ("axisoft._tape", 3),
         ("axisoft._check", 2),
         ("axisoft._threads", 3),
         ("axisoft._softmax", 3),
@@ -145,11 +153,54 @@ def test_exports_are_what_is_public():
         assert getattr(axisoft, name).__name__ == name
 
 
+@pytest.mark.parametrize("name", sorted(set(axisoft.__all__) - SETTINGS - {"value_and_grad", "vjp"}))
+def test_overloads_have_the_parameters_and_the_defaults_of_the_function(name):
+    """Type checkers read the overloads, ``help()`` and ``inspect.signature`` the function: neither may drift."""
+    function = getattr(axisoft, name)
+    overloads = typing.get_overloads(function)
+    arrays, options = kinds_of(function)
+    assert len(overloads) >= 4
+    for overload in overloads:
+        given, named = kinds_of(overload)
+        if "options" in named:
+            (record,) = re.fullmatch(r"Unpack\[(\w+)\[.*\]\]", named.pop("options").annotation).groups()
+            named = getattr(_typing, record).__annotations__
+        assert list(given) == list(arrays)
+        assert list(named) == list(options)
+    # What a call that leaves these out is taken for.
+    defaults = {name: parameter.default for name, parameter in options.items()}
+    assert defaults.get("dtype") is None
+    assert defaults.get("reduction", "mean") in typing.get_args(_typing.Reduced)
+    if name == "logsumexp":
+        assert (defaults["axis"], defaults["keepdims"]) == (None, False)
+
+
+@pytest.mark.parametrize("peer", ["jax", "optax", "scipy", "torch"])
+def test_the_overloads_of_facades_have_the_signature_of_the_function(peer):
+    """A facade without any promises no type."""
+    module = importlib.import_module(f"axisoft.compat.{peer}")
+    for name in module.__all__:
+        function = getattr(module, name)
+        function = function.__call__ if isinstance(function, type) else function
+        shown, overloads = inspect.signature(function), typing.get_overloads(function)
+        assert len(overloads) == 2 or (not overloads and shown.return_annotation == "Any"), name
+        for overload in overloads:
+            plain = [p.replace(annotation=p.empty) for p in inspect.signature(overload).parameters.values()]
+            assert plain == [p.replace(annotation=p.empty) for p in shown.parameters.values()], name
+
+
+def kinds_of(function):
+    """The parameters that are positional, and those that are not."""
+    found = inspect.signature(function).parameters
+    arrays = {name: p for name, p in found.items() if p.kind is p.POSITIONAL_ONLY}
+    return arrays, {name: p for name, p in found.items() if name not in arrays}
+
+
 @pytest.mark.parametrize("name", sorted(set(axisoft.__all__) - SETTINGS))
 def test_docstrings_say_all_there_is_to_say(name):
-    text = getattr(axisoft, name).__doc__
+    text = inspect.getdoc(getattr(axisoft, name))  # from 3.13 on, Python takes the indentation away itself
     for heading in ("Parameters", "Returns", "Raises", "Notes", "Examples"):
-        assert f"    {heading}\n    {'-' * len(heading)}\n" in text, heading
+        assert f"\n{heading}\n{'-' * len(heading)}\n" in text, heading
 
 
 @pytest.mark.parametrize(
@@ -163,7 +214,7 @@ def test_examples_in_docstrings(module, monkeypatch):
 
 
 def test_every_executor_has_a_row_and_every_row_its_executor():
-    files = {path.stem for path in (PACKAGE / "_backends").glob("*.py")} - {"__init__", "tiles", "torch_cpu"}
+    files = {path.stem for path in (PACKAGE / "_backends").iterdir()} - {"__init__", "__pycache__", "tiles"}
     assert files == {backend.name for backend in _backends.BACKENDS if backend.executor}
     for backend in _backends.BACKENDS:
         assert backend.executor is None or backend.executor.__name__ == f"_{backend.name}"
@@ -187,20 +238,3 @@ def test_a_library_without_a_row_works(monkeypatch, target):
     x, t = target.array([[1.0, 2.0], [3.0, 0.0]], "float64"), target.array([0, 1], "int")
     assert abs(float(axisoft.cross_entropy(x, t)) - 2.1809243) < 1e-6
     assert abs(float(axisoft.softmax(x)[0, 0]) - 0.2689414) < 1e-6
-
-
-def test_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr("axisoft._threads._chosen", None)
-    monkeypatch.delenv("AXISOFT_NUM_THREADS", raising=False)
-    assert axisoft.get_num_threads() >= 1
-    monkeypatch.setenv("AXISOFT_NUM_THREADS", "3")
-    assert axisoft.get_num_threads() == 3
-    axisoft.set_num_threads(2)
-    assert axisoft.get_num_threads() == 2
-    monkeypatch.setattr("axisoft._threads._chosen", None)
-    for text in ("0", "-1", "many", "1.5"):
-        monkeypatch.setenv("AXISOFT_NUM_THREADS", text)
-        with pytest.raises(
-            ValueError, match=f"get_num_threads: AXISOFT_NUM_THREADS is '{text}'; set it to a whole number"
-        ):
-            axisoft.get_num_threads()

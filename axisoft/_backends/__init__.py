@@ -113,6 +113,23 @@ def values(x: Any, xp: Any) -> Any:
     return None if compat.is_lazy_array(x) else x
 
 
+def is_known(x: Any, xp: Any) -> bool:
+    """Whether what ``values`` found holds for every run of what runs now; not where that is recorded for other runs."""
+    module = executor(xp)
+    return not hasattr(module, "is_known") or bool(module.is_known(x))
+
+
+def lengths(x: Any) -> tuple[int, ...]:
+    """The shape in numbers, of an array whose library has arrays for lengths while it traces."""
+    return tuple(executor(namespace(x)).lengths(x))
+
+
+def together(arrays: list[Any], xp: Any) -> list[Any]:
+    """The arrays of one call, as its library can compute with them together."""
+    module = executor(xp)
+    return list(module.together(arrays)) if hasattr(module, "together") else arrays
+
+
 def namespace(x: Any) -> Any:
     """The namespace of an array; a TypeError for what is none.
 
@@ -124,6 +141,11 @@ def namespace(x: Any) -> Any:
         if len(_NAMESPACES) < 256:
             _NAMESPACES[type(x)] = found
     return found
+
+
+def adopt(name: str, executor: Any) -> None:
+    """Make an executor known, of a namespace with this name that is no library's."""
+    _EXECUTORS[name] = executor
 
 
 def executor(xp: Any) -> Any:

@@ -9,8 +9,10 @@ import contextvars
 import itertools
 import math
 import os
+import queue
+import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import array_api_compat.numpy as compat
@@ -21,6 +23,8 @@ from axisoft._backends import tiles
 
 # Elements of the smallest tile: some hundred microseconds.
 LEAST = 1 << 17
+# Tiles of an array that is not large: threads need some to share.
+TILES = 8
 # Elements below which a call is run as it is: looking for tiles would take longer than they save.
 SMALL = 1 << 14
 # Elements of which slices are not picked out.
@@ -68,6 +72,14 @@ class _Namespace:
         return np.exp(d, out=d if isinstance(d, np.ndarray) else None)  # no scalar
 
     @staticmethod
+    def divide_over(a, b):
+        return np.divide(a, b, out=a if isinstance(a, np.ndarray) else None)
+
+    @staticmethod
+    def subtract_over(a, b):
+        return np.subtract(a, b, out=a if isinstance(a, np.ndarray) else None)
+
+    @staticmethod
     def sums_in_pairs(x, axis):
         """Along memory; in sequence along other axes."""
         return x.strides[axis] == x.itemsize
@@ -83,17 +95,22 @@ class _Namespace:
 
     @staticmethod
     def where_true(mask, function, y, x, axes):
+        """Slices that are picked out lie in memory as they did, so that their sums are the same to the last bit."""
         count = np.count_nonzero(mask)
         if not count:
             return y
         along_memory = axes and x.strides[axes[-1]] == x.itemsize
         # To pick many out would cost more, or any out of few: 15 us, where the function takes 3.
-        if x.size <= FEW or count > mask.size * (0.75 if along_memory else 0.03):
+        if x.size <= FEW or len(axes) > 1 or count > mask.size * (0.75 if along_memory else 0.03):
             return np.where(mask, function(x, axes), y)
-        last = tuple(range(-len(axes), 0))
-        mask, view, x = (np.moveaxis(a, axes, last) for a in (mask, y, x))
-        at = np.nonzero(mask.reshape(mask.shape[: mask.ndim - len(axes)]))
-        view[at] = function(x[at], tuple(range(1, len(axes) + 1)))
+        mask, view, x = (np.moveaxis(a, axes[0], -1) for a in (mask, y, x))
+        at = np.nonzero(mask[..., 0])
+        if along_memory:
+            view[at] = function(x[at], (1,))
+            return y
+        if count == 1:  # a column by itself would lie along memory
+            at = tuple(np.repeat(i, 2) for i in at)
+        view[at] = function(np.ascontiguousarray(x[at].T), (0,)).T
         return y
 
 
@@ -146,6 +163,11 @@ def run(op, arrays, options, threads):
         return np.asarray(_Tiled(arrays[0].dtype, threads).do(op, *arrays, **options))
 
 
+def of_rows(op, arrays, **options):
+    """An op on some of an array's slices, along memory: without tiles, which go by the number of slices."""
+    return np.asarray(_QUIET.copy().run(_formula, op, *arrays, **options))
+
+
 def pull(op, g, y, arrays, wanted, options, threads):
     """As ``run``, its rule: a list of cotangents."""
     with np.errstate(all="ignore"):
@@ -182,8 +204,8 @@ class _Tiled:
 
     def tiles(self, op, arrays, options, results=()):
         dtype = self.casts["dtype"] or self.out
-        # A tile for each thread at least, but for the smallest that are worth their while.
-        each = max(math.ceil(arrays[0].size / self.threads), LEAST)
+        # By size alone: the number of threads must not show in a sum.
+        each = max(math.ceil(arrays[0].size / TILES), LEAST)
         reach = min(each, tiles.TILE // np.dtype(dtype).itemsize)
         return _Tiles(self.threads, op, arrays, options, reach, _xp, results)
 
@@ -259,26 +281,51 @@ class _Tiles(tiles.Tiles):
 
 
 class _Pool:
-    """Threads that wait for tiles. A forked child has none of its parent's, and makes its own."""
+    """Threads that wait for tiles. A forked child has none of its parent's, and makes its own.
+
+    They are daemons of this module: concurrent.futures has its own joined at exit, so that it cannot even be imported
+    once the main thread has ended, when other threads and what ``atexit`` runs may still call. Threads only help: where
+    none can be started any more, the calling one does all.
+    """
 
     def __init__(self):
         self.forget()
 
     def forget(self):
-        self.lock, self.threads = threading.Lock(), 0
-        self.executor: ThreadPoolExecutor | None = None
+        # A lock that its holder may take again: a call may come out of a finalizer or a signal handler amid another.
+        self.lock, self.threads = threading.RLock(), 0
+        self.waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def submit(self, run, threads):
-        """Up to ``threads`` futures of ``run``: none once the interpreter has begun to exit."""
+        """Up to ``threads`` futures of ``run``."""
+        if sys.is_finalizing():  # threads that have been started never run again, and new ones not at all
+            return []
         with self.lock:
-            if threads > self.threads:
-                if self.executor is not None:
-                    self.executor.shutdown(wait=False)
-                self.threads, self.executor = threads, ThreadPoolExecutor(threads, thread_name_prefix="axisoft")
+            while self.threads < threads and self._start():
+                pass
+            futures: list[Future[None]] = [Future() for _ in range(min(threads, self.threads))]
+            for future in futures:
+                self.waiting.put((future, run))
+        return futures
+
+    def _start(self):
+        try:
+            threading.Thread(target=_work, args=(self.waiting,), name="axisoft", daemon=True).start()
+        except RuntimeError:  # no room for another, or the interpreter has begun to exit
+            return False
+        self.threads += 1
+        return True
+
+
+def _work(waiting):
+    while True:
+        future, run = waiting.get()
+        if future.set_running_or_notify_cancel():
             try:
-                return [self.executor.submit(run) for _ in range(threads)] if self.executor else []
-            except RuntimeError:
-                return []
+                future.set_result(run())
+            except BaseException as error:
+                future.set_exception(error)
+        del future, run  # they hold arrays, and the next may be long in coming
 
 
 _pool = _Pool()
@@ -313,3 +360,6 @@ def _spread(run, count, limit):
         for other in others:
             if not other.cancel():
                 other.result()
+
+
+spread = _spread

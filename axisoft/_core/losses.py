@@ -17,7 +17,22 @@ from typing import Any, NamedTuple
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import SIGMOID, SOFTPLUS, tail
 from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, PER_TERM, SOFTMAX, centred
-from axisoft._core.stable import below, exponential, hide, others, pick, product, put, shifted, sum_to, total, visible
+from axisoft._core.stable import (
+    below,
+    exponential,
+    hide,
+    is_empty,
+    length,
+    others,
+    pick,
+    product,
+    put,
+    shifted,
+    spread,
+    sum_to,
+    total,
+    visible,
+)
 from axisoft._core.weights import (
     WEIGHTS,
     admit,
@@ -59,10 +74,11 @@ def _slices(x, where, *, axis, xp, distances):
 def _smoothing(x, weight, where, *, axis, label_smoothing, xp):
     """The smoothing's weight ``s/K w_c`` of each visible class, laid out to broadcast against x, and its sum over c."""
     w = lay(weight, x, axis, xp)
-    if where is None:
-        each = label_smoothing / x.shape[axis]
+    classes = length(x, axis, xp)
+    if where is None and classes is not None:
+        each = label_smoothing / classes
         return (each, label_smoothing) if w is None else (each * w, each * total(w, (axis,), xp))
-    seen = xp.astype(xp.broadcast_to(where, x.shape), x.dtype)
+    seen = xp.ones_like(x) if where is None else xp.astype(spread(where, x, xp), x.dtype)
     each = label_smoothing / xp.maximum(total(seen, (axis,), xp), 1.0) * seen
     each = times(w, each)
     return each, total(each, (axis,), xp)
@@ -71,7 +87,7 @@ def _smoothing(x, weight, where, *, axis, label_smoothing, xp):
 def cross_entropy(
     x, targets, weight, sample_weight, where, *, xp, axis, ignore_index, label_smoothing, z_loss, checked=False
 ):
-    if 0 in x.shape:
+    if is_empty(x, xp):
         return xp.sum(x, axis=axis)
     read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
     known = read_samples(x, targets, weight, sample_weight, **read)
@@ -94,7 +110,7 @@ def cross_entropy(
         lse = settle(of.lse(), known, xp)
         loss = loss + times(known.class_weight, z_loss * lse * lse)
     if where is not None:
-        loss = xp.where(xp.any(xp.broadcast_to(where, x.shape), axis=axis, keepdims=True), loss, math.inf)
+        loss = xp.where(xp.any(spread(where, x, xp), axis=axis, keepdims=True), loss, math.inf)
     return xp.squeeze(times(known.factor, settle(loss, known, xp)), axis=axis)
 
 
@@ -113,7 +129,7 @@ def _logit_gradient(
     With u_c the total weight of class c in the loss and A their sum it is ``A p_c - u_c``. For a target that is written
     as ``p_c (A - u_c) - u_c (1 - p_c)``, where 1 - p of the largest class is the sum of the others over s.
     """
-    if 0 in x.shape:
+    if is_empty(x, xp):
         return xp.zeros_like(x)
     read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
     known = read_samples(x, targets, weight, sample_weight, **read)

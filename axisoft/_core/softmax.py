@@ -13,7 +13,20 @@ from __future__ import annotations
 import math
 
 from axisoft._core.op import Op, Promise
-from axisoft._core.stable import exponential, hide, others, product, shifted, total, visible
+from axisoft._core.stable import (
+    count,
+    divide,
+    expand,
+    exponential,
+    hide,
+    is_empty,
+    others,
+    product,
+    shifted,
+    subtract,
+    total,
+    visible,
+)
 
 # Each addition of a small term to 1 rounds, by up to half an ulp of the sum, which is a whole one of a p just below 1.
 # For this many terms the sum is taken as it is.
@@ -22,13 +35,14 @@ FEW = 16
 
 def softmax(x, where, *, xp, axis, zero_if_empty=False):
     """``zero_if_empty``: a slice of nothing but -inf gives 0, the gradient of its logsumexp, rather than NaN."""
-    if 0 in x.shape:
+    if is_empty(x, xp):
         return xp.zeros_like(x)
     x = hide(x, where, xp)
     _, _, d = shifted(x, axis, xp, empty=0.0 if zero_if_empty else None)
     e = exponential(d, xp)
-    few = math.prod([x.shape[i] for i in axis]) <= FEW and not zero_if_empty
-    e /= total(e, axis, xp) if few else 1.0 + others(e, axis, xp)[1]
+    terms = count(x, xp, axis)
+    few = terms is not None and terms <= FEW and not zero_if_empty
+    e = divide(e, total(e, axis, xp) if few else 1.0 + others(e, axis, xp)[1], xp)
     return visible(e, where, xp)
 
 
@@ -55,12 +69,11 @@ def _softmax_vjp(g, y, arrays, wanted, do, xp, *, axis, zero_if_empty=False):
 
 
 def log_softmax(x, where, *, xp, axis):
-    if 0 in x.shape:
+    if is_empty(x, xp):
         return xp.zeros_like(x)
     _, _, d = shifted(hide(x, where, xp), axis, xp)
     _, rest = others(xp.exp(d), axis, xp)
-    d -= xp.log1p(rest)
-    return hide(d, where, xp)
+    return hide(subtract(d, xp.log1p(rest), xp), where, xp)
 
 
 def _log_softmax_jvp(tangents, y, arrays, do, xp, *, axis):
@@ -79,7 +92,7 @@ def _log_softmax_vjp(g, y, arrays, wanted, do, xp, *, axis):
 
 
 def logsumexp(x, where, *, xp, axis, keepdims=False):
-    if 0 in x.shape:
+    if is_empty(x, xp):
         y = xp.sum(x, axis=axis, keepdims=True) - math.inf
     else:
         m, _, d = shifted(hide(x, where, xp), axis, xp)
@@ -96,8 +109,7 @@ def _logsumexp_jvp(tangents, y, arrays, do, xp, *, axis, keepdims=False):
 
 def _logsumexp_vjp(g, y, arrays, wanted, do, xp, *, axis, keepdims=False):
     p = do(SOFTMAX, *arrays, axis=axis, zero_if_empty=True)
-    g = xp.reshape(g, tuple(1 if i in axis else n for i, n in enumerate(p.shape)))
-    return product(p, g, xp), None
+    return product(p, g if keepdims else expand(g, axis, xp), xp), None
 
 
 INPUTS = ("x", "where")

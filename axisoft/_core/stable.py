@@ -1,6 +1,7 @@
 """The stabiliser, the sums and the look-ups that every family uses.
 
-All of it is lazy: shapes and dtypes may decide what runs, values never do. Reductions keep their axes.
+All of it is lazy: shapes and dtypes may decide what runs, values never do. Reductions keep their axes. A length need
+not be a number: it may be a symbol that a later run fills in, or None; nothing compares one that is not.
 
 Some of what the formulas do costs time and is not needed everywhere. A namespace may have more than the standard says:
 
@@ -8,7 +9,9 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     quiet                    true if inf - inf is NaN and no warning
     sums_in_pairs(x, axis)   whether its own sum along that axis is as accurate as one in pairs
     sums(arrays, axis)       accurate sums of several arrays of one shape, in one pass; the axis stays
+    is_number(n)             whether a length is known; those that are ints, unless it says otherwise
     exp_of(d)                exp(d), written over d
+    divide_over(a, b)        a / b, written over a; and subtract_over
     none(mask)               whether it can be told here and now that the mask is False throughout
     where_true(mask, function, y, x, axes)
                              y, but ``function(x, axes)`` in the slices where the mask holds; it can look at the mask,
@@ -32,6 +35,45 @@ FOLD = 8
 SHORT = 8
 
 
+def _is_int(n):
+    return isinstance(n, int)
+
+
+def length(x, axis, xp):
+    """How long an axis is, if that is a number; None if it is not known yet."""
+    n = x.shape[axis]
+    return n if getattr(xp, "is_number", _is_int)(n) else None
+
+
+def count(x, xp, axes=None):
+    """How many elements x, or a slice along ``axes``, has; None if that is not known yet."""
+    lengths = x.shape if axes is None else [x.shape[i] for i in axes]
+    return math.prod(lengths) if all(map(getattr(xp, "is_number", _is_int), lengths)) else None
+
+
+def extent(x, axis, xp):
+    """How long an axis is, for arithmetic: a number, a symbol, or an array of it where the shape does not tell."""
+    n = x.shape[axis]
+    return xp.sum(xp.ones_like(x, dtype=xp.int32), axis=axis, keepdims=True) if n is None else n
+
+
+def is_empty(x, xp):
+    """Whether x is known to have no elements."""
+    return any(n == 0 for n in x.shape if getattr(xp, "is_number", _is_int)(n))
+
+
+def spread(a, x, xp):
+    """a, which broadcasts to x, in its shape."""
+    return xp.broadcast_arrays(a, x)[0] if None in x.shape else xp.broadcast_to(a, x.shape)
+
+
+def expand(a, axes, xp):
+    """a with axes of length 1 put in."""
+    for axis in sorted(axes):
+        a = xp.expand_dims(a, axis=axis)
+    return a
+
+
 def total(x, axes, xp):
     """Sum over ``axes``, accurate whatever their lengths and the memory order."""
     for axis in axes:
@@ -47,16 +89,16 @@ def totals(arrays, axes, xp):
 
 
 def _total(x, axis, xp):
-    count = x.shape[axis]
-    if count <= SHORT or (hasattr(xp, "sums_in_pairs") and xp.sums_in_pairs(x, axis)):
+    n = length(x, axis, xp)
+    if n is None or n <= SHORT or (hasattr(xp, "sums_in_pairs") and xp.sums_in_pairs(x, axis)):
         return xp.sum(x, axis=axis, keepdims=True)
-    rows = count // FOLD
+    rows = n // FOLD
     parts = [cut(x, axis, i * rows, (i + 1) * rows) for i in range(FOLD)]
     while len(parts) > 1:
         parts = [left + right for left, right in zip(parts[::2], parts[1::2], strict=True)]
     y = _total(parts[0], axis, xp)
-    if count > FOLD * rows:
-        y = y + xp.sum(cut(x, axis, FOLD * rows, count), axis=axis, keepdims=True)
+    if n > FOLD * rows:
+        y = y + xp.sum(cut(x, axis, FOLD * rows, n), axis=axis, keepdims=True)
     return y
 
 
@@ -76,7 +118,8 @@ def product(coefficient, t, xp, dead=None):
     Dead is what has a coefficient of 0, unless a function tells otherwise. The derivative along a dead coefficient is 0
     too. One t for many coefficients is worth a look: if all of it is finite, 0 times it is 0 anyway.
     """
-    if math.prod(t.shape) < math.prod(coefficient.shape) and none(~xp.isfinite(t), xp):
+    few, many = count(t, xp), count(coefficient, xp)
+    if few is not None and many is not None and few < many and none(~xp.isfinite(t), xp):
         return coefficient * t
     return coefficient * xp.where(coefficient == 0 if dead is None else dead(), 0.0, t)
 
@@ -123,6 +166,15 @@ def exponential(d, xp):
     return xp.exp_of(d) if hasattr(xp, "exp_of") else xp.exp(d)
 
 
+def divide(a, b, xp):
+    """``a / b`` in the memory of a, which may be overwritten, where the namespace has such a thing."""
+    return xp.divide_over(a, b) if hasattr(xp, "divide_over") else a / b
+
+
+def subtract(a, b, xp):
+    return xp.subtract_over(a, b) if hasattr(xp, "subtract_over") else a - b
+
+
 def others(e, axes, xp):
     """``s``, the sum of ``e = exp(d)``, and that sum without the slice's largest element, to full relative accuracy.
 
@@ -138,6 +190,8 @@ def others(e, axes, xp):
 
 def classes(x, axis, xp):
     """0, 1, 2, ... along ``axis``, shaped to broadcast against x."""
+    if x.shape[axis] is None:
+        return xp.cumulative_sum(xp.ones_like(x, dtype=xp.int32), axis=axis) - 1
     numbers = xp.arange(x.shape[axis], device=getattr(x, "device", None))
     return xp.reshape(numbers, along(x, axis))
 
@@ -149,10 +203,12 @@ def along(x, axis):
 
 def pick(x, index, axis, xp):
     """``x[index]`` along ``axis``; x broadcasts against index elsewhere. The index must be in range."""
-    if hasattr(xp, "take_along_axis"):
-        shape = index.shape[:axis] + (x.shape[axis],) + index.shape[axis + 1 :]
-        return xp.take_along_axis(x if x.shape == shape else xp.broadcast_to(x, shape), index, axis=axis)
-    # Libraries from before the 2024.12 standard: one term of this sum is not zero, so it is exact.
+    shape = (*index.shape[:axis], x.shape[axis], *index.shape[axis + 1 :])
+    if hasattr(xp, "take_along_axis") and None not in shape:
+        fits = count(x, xp) is not None and tuple(x.shape) == shape
+        return xp.take_along_axis(x if fits else xp.broadcast_to(x, shape), index, axis=axis)
+    # Lengths that a shape does not tell, and libraries from before the 2024.12 standard: one term of this sum is not
+    # zero, so it is exact.
     return xp.sum(xp.where(classes(x, axis, xp) == index, x, 0.0), axis=axis, keepdims=True)
 
 
@@ -167,4 +223,5 @@ def sum_to(x, shape, xp):
     """The transpose of broadcasting an array of ``shape``: sum over what it was spread over."""
     lead = len(x.shape) - len(shape)
     axes = tuple(i for i, n in enumerate(x.shape) if i < lead or (shape[i - lead] == 1 and n != 1))
-    return xp.reshape(total(x, axes, xp), shape) if axes else x
+    y = total(x, axes, xp)
+    return xp.squeeze(y, axis=tuple(range(lead))) if lead else y

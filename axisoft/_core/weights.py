@@ -15,7 +15,20 @@ import math
 from typing import Any, NamedTuple
 
 from axisoft._core.op import Op
-from axisoft._core.stable import along, classes, none, pick, product, sum_to, total, visible
+from axisoft._core.stable import (
+    along,
+    classes,
+    count,
+    expand,
+    extent,
+    none,
+    pick,
+    product,
+    spread,
+    sum_to,
+    total,
+    visible,
+)
 
 
 class Samples(NamedTuple):
@@ -33,7 +46,6 @@ class Samples(NamedTuple):
 
 def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp, checked=False):
     """``checked`` : whether it is known that each index that is not ignored is a class."""
-    count = x.shape[axis]
     if xp.isdtype(targets.dtype, "real floating"):
         index = bad = named = None
         soft = times(lay(weight, x, axis, xp), targets)
@@ -46,7 +58,7 @@ def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp, c
         if checked:
             index, bad = index if named is None else xp.where(named, index, 0), None
         else:
-            bad = (index < 0) | (index >= count)
+            bad = (index < 0) | (index >= extent(x, axis, xp))
             index, bad = xp.where(bad, 0, index), bad if named is None else bad & named
         class_weight = None
         if weight is not None:
@@ -76,8 +88,8 @@ def per_sample(a, x, axis, xp):
     """An array that broadcasts against the per-sample losses, laid out to broadcast against x."""
     if a is None:
         return None
-    shape = (1,) * (len(x.shape) - 1 - len(a.shape)) + tuple(a.shape)
-    return xp.reshape(a, shape[:axis] + (1,) + shape[axis:])
+    lead = len(x.shape) - 1 - len(a.shape)
+    return xp.expand_dims(expand(a, range(lead), xp), axis=axis)
 
 
 def settle(y, samples, xp):
@@ -130,7 +142,7 @@ def along_weights_vjp(g, terms, t, x, weight, wanted, known, axis, xp):
         g_targets = times(g, _per_target(w, terms, known, xp))
     if wanted[2]:
         along_weight = times(g, _per_weight(t, terms, known, xp))
-        g_weight = xp.reshape(sum_to(along_weight, tuple(w.shape), xp), weight.shape)
+        g_weight = xp.reshape(sum_to(along_weight, tuple(w.shape), xp), (-1,))
     return g_targets, g_weight
 
 
@@ -227,7 +239,12 @@ def everything(x, xp):
 
 def _divisor(losses, weights, xp):
     if weights is None:
-        return float(max(math.prod(losses.shape), 1)), None
+        n = count(losses, xp)
+        if n is not None:
+            return float(max(n, 1)), None
+        # Integers: a sum of floating ones may get stuck at 2**24.
+        ones = xp.ones_like(losses, dtype=xp.int32)
+        return xp.astype(xp.sum(ones, axis=tuple(range(len(losses.shape)))), losses.dtype), None
     over = everything(weights, xp)
     live = over != 0
     return xp.where(live, over, 1.0), live
@@ -250,8 +267,8 @@ def _reduction_vjp(g, y, arrays, wanted, do, xp, *, mean):
     if mean:
         over, live = _divisor(losses, weights, xp)
         g = g / over if live is None else xp.where(live, g / over, 0.0)
-    g_losses = xp.broadcast_to(g, losses.shape) if wanted[0] else None
-    return g_losses, xp.broadcast_to(-g * y, weights.shape) if wanted[1] else None
+    g_losses = spread(g, losses, xp) if wanted[0] else None
+    return g_losses, spread(-g * y, weights, xp) if wanted[1] else None
 
 
 REDUCTION = Op("reduction", reduction, _reduction_jvp, _reduction_vjp, ("losses", "weights"))

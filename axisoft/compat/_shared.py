@@ -1,4 +1,4 @@
-"""What several peers have: weights inside of a logarithm of a sum, broadcasting both ways, results rounded back."""
+"""What several peers have: numbers and lists beside arrays, dtypes that combine, broadcasting both ways, rounding."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import contextlib
 import math
 from typing import Any
 
-import axisoft
-from axisoft import _check
+from axisoft import _backends, _check
+from axisoft._check import facades
+
+NUMBERS = (float, int, bool, complex)
 
 
 def quiet(xp: Any) -> Any:
@@ -29,6 +31,124 @@ def promoted(function: str, xp: Any, x: Any, dtype: Any = None) -> tuple[Any, An
     return xp.astype(x, dtypes["dtype"], copy=False), dtypes["out"]
 
 
+def combined(xp: Any, *arrays: Any) -> Any:
+    """The inexact dtype that arrays combine to by the library's own rules, as in SciPy.
+
+    Where it has no rule for integers beside floats, they count as the default floating dtype.
+    """
+    dtypes = [a.dtype for a in arrays]
+    first, *others = dtypes
+    try:
+        dtype = first if all(other == first for other in others) else xp.result_type(*dtypes)
+    except TypeError:
+        inexact = [dtype for dtype in dtypes if _check.kind_of(xp, dtype) in ("floating", "complex")]
+        return xp.result_type(*inexact, _default(xp)) if inexact else _default(xp)
+    return dtype if _check.kind_of(xp, dtype) in ("floating", "complex") else _default(xp)
+
+
+def _default(xp: Any) -> Any:
+    return xp.__array_namespace_info__().default_dtypes()["real floating"]
+
+
+def single_under_autocast(function: str, xp: Any, x: Any) -> Any:
+    """x in float32 where the library is told to compute this function so (PyTorch's autocast), else as it is."""
+    autocast = getattr(_backends.executor(xp), "autocast", None)
+    return x if autocast is None else autocast(function, x)
+
+
+def is_array(a: Any) -> bool:
+    try:
+        _backends.namespace(a)
+    except TypeError:
+        return False
+    return True
+
+
+def is_complex(a: Any) -> bool:
+    """Whether a is an array of complex numbers."""
+    key = type(a), getattr(a, "dtype", None)
+    found = _COMPLEX.get(key)
+    if found is None:
+        found = is_array(a) and _check.kind_of(_backends.namespace(a), a.dtype) == "complex"
+        if len(_COMPLEX) < 256:
+            _COMPLEX[key] = found
+    return found
+
+
+# By type and dtype: a microsecond of every call otherwise.
+_COMPLEX: dict[tuple[type, Any], bool] = {}
+
+
+def with_numbers(*given: Any, alike: bool = False) -> tuple[Any, ...]:
+    """The arguments with numbers as arrays: of the library of the first array among them, else NumPy's.
+
+    ``alike`` : a Python number takes the dtype of that array, if it is one of its kind, as in the arithmetic of the
+    library. A NumPy scalar, which is an array for NumPy and for JAX, has its own.
+    """
+    for a in given:
+        if _is_number(a):
+            break
+    else:
+        return given
+    like = next((a for a in given if not _is_number(a) and is_array(a)), None)
+    if like is None:
+        return tuple(_as_array(a, None, False) if type(a) in NUMBERS else a for a in given)
+    return tuple(_as_array(a, like, alike) if _is_number(a) else a for a in given)
+
+
+def _is_number(a: Any) -> bool:
+    kind = type(a)
+    return kind in NUMBERS or (kind.__name__ in _NUMPY_SCALARS and kind.__module__ == "numpy")
+
+
+_NUMPY_SCALARS = frozenset(
+    ["bool", "bool_", "float16", "float32", "float64", "complex64", "complex128"]
+    + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+)
+
+
+def with_lists(*given: Any) -> tuple[Any, ...]:
+    """As ``with_numbers``, with whatever NumPy makes an array of: lists and lists of lists."""
+    given = with_numbers(*given, alike=True)
+    like = next((a for a in given if is_array(a)), None)
+    return tuple(a if a is None or is_array(a) else _as_array(a, like, False) for a in given)
+
+
+def _as_array(a: Any, like: Any, alike: bool) -> Any:
+    if like is None:
+        import numpy
+
+        return numpy.asarray(a)
+    xp, device = _backends.namespace(like), _backends.device(like, _backends.namespace(like))
+    if _is_number(a) and type(a) not in NUMBERS:
+        known = _backends.name_of(xp) in ("numpy", "jax")
+        return a if known else xp.asarray(a.item(), dtype=getattr(xp, a.dtype.name), device=device)
+    made = xp.asarray(a, device=device)
+    kind = _check.kind_of(xp, like.dtype) if alike else ""
+    if kind == "complex" or (kind == "floating" and type(a) is not complex):
+        return xp.astype(made, like.dtype)
+    if kind == "floating":
+        return xp.astype(made, xp.complex128 if like.dtype == xp.float64 else xp.complex64)
+    return made
+
+
+def axes_last(xp: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """Some axes, in their order, as one last axis."""
+    ndim = len(x.shape)
+    if axes == (ndim - 1,):
+        return x
+    batch = tuple(a for a in range(ndim) if a not in axes)
+    count = math.prod([x.shape[a] for a in axes])
+    return xp.reshape(xp.permute_dims(x, batch + axes), (*(x.shape[a] for a in batch), count))
+
+
+def axes_back(xp: Any, x: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """What ``axes_last`` was given, of this shape."""
+    order = (*(a for a in range(len(shape)) if a not in axes), *axes)
+    whole = xp.reshape(x, tuple(shape[a] for a in order))
+    return xp.permute_dims(whole, tuple(order.index(a) for a in range(len(shape))))
+
+
 def common_shape(function: str, **shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that all broadcast to."""
     ndim = max(len(shape) for shape in shapes.values())
@@ -37,72 +157,6 @@ def common_shape(function: str, **shapes: tuple[int, ...]) -> tuple[int, ...]:
     for lengths in zip(*padded, strict=True):
         others = set(lengths) - {1}
         if len(others) > 1:
-            said = " and ".join(f"{name} with shape {tuple(shape)}" for name, shape in shapes.items())
-            hint = "each of their axes, counted from the last, must be 1 or agree"
-            raise ValueError(f"{function}: {said} do not broadcast to one shape; {hint}.")
+            raise facades.one_shape(function, shapes)
         result.append(others.pop() if others else 1)
     return tuple(result)
-
-
-def signed_logsumexp(function: str, a: Any, b: Any, where: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
-    """``log(abs(sum(b * exp(a))))`` over the axes where the mask is True, and the sign of the sum: 1, 0, -1 or NaN."""
-    xp, (a, b, where) = _check.arrays(function, a=a, b=b, where=where)
-    empty = False
-    if b is not None:
-        shapes = {name: tuple(x.shape) for name, x in (("a", a), ("b", b), ("where", where)) if x is not None}
-        shape = common_shape(function, **shapes)
-        empty = 0 in shape
-        a = xp.broadcast_to(a, shape)
-    if b is None or empty:
-        y = axisoft.logsumexp(a, axis=axis, where=where, keepdims=keepdims)
-        return y, xp.where(xp.isnan(y), y, xp.astype(y != -math.inf, y.dtype))
-    with quiet(xp):
-        return _weighted(function, xp, a, xp.broadcast_to(b, shape), where, axis, keepdims)
-
-
-def _weighted(function: str, xp: Any, a: Any, b: Any, where: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
-    """By the logarithms of the positive and of the negative part, so that no weight over- or underflows.
-
-    The largest a goes first: ``a + log|b|`` would round to ulp(a), and the parts of a sum that cancels lose as many
-    digits as that is large: 4 of 16 for 1000 + log(1.1) - log(1.0), none of them for 0 + log(1.1) - log(1.0).
-    """
-    axes = _check.axes(function, axis, a, "a")
-    x, out = promoted(function, xp, a)
-    if _check.kind_of(xp, b.dtype) == "floating":
-        w, other = promoted(function, xp, b)
-        dtype, out = xp.result_type(x.dtype, w.dtype), xp.result_type(out, other)
-        x, w = xp.astype(x, dtype, copy=False), xp.astype(w, dtype, copy=False)
-    else:
-        w = xp.astype(b, x.dtype)
-    seen = w != 0  # a weight of 0 hides what it multiplies, NaN and inf included, as in SciPy and JAX
-    if where is not None:
-        _check.mask(function, where, a, xp, "a")
-        seen = seen & where
-    top = xp.max(xp.where(seen, x, -math.inf), axis=axes, keepdims=True)
-    top = xp.where(xp.isfinite(top), top, 0.0)
-    gone = x == -math.inf  # 0 times an infinite weight is NaN
-    t = (x - top) + xp.log(xp.abs(xp.where((w == 0) | gone, 1.0, w)))
-    t = xp.where(gone & xp.isinf(w), math.nan, t)
-    over: dict[str, Any] = {"axis": axes, "keepdims": keepdims}
-    plus = axisoft.logsumexp(t, where=seen & ~(w < 0), **over)  # NaN among the weights is in here
-    minus = axisoft.logsumexp(t, where=seen & (w < 0), **over)
-    large, small = xp.maximum(plus, minus), xp.minimum(plus, minus)
-    sound = xp.isfinite(large)
-    gap = xp.where(sound, small, -1.0) - xp.where(sound, large, 0.0)
-    rest = xp.log(xp.where(gap == 0, 1.0, -xp.expm1(gap)))  # log(1 - exp(gap))
-    y = (top if keepdims else xp.squeeze(top, axis=axes)) + large + xp.where(sound, rest, 0.0)
-    y = xp.where(sound & (gap == 0), -math.inf, y)
-    y = xp.where((small == math.inf) | xp.isnan(small), math.nan, y)
-    sign = xp.astype(plus > minus, x.dtype) - xp.astype(plus < minus, x.dtype)
-    sign = xp.where(xp.isnan(y), y, sign)
-    shape = tuple(y.shape)
-    return finish(xp, y, shape, out), finish(xp, sign, shape, out)
-
-
-def real_logsumexp(function: str, a: Any, b: Any, where: Any, axis: Any, keepdims: bool) -> Any:
-    """As ``signed_logsumexp``, but NaN for a negative sum, which has no real logarithm."""
-    if b is None:
-        return axisoft.logsumexp(a, axis=axis, where=where, keepdims=keepdims)
-    y, sign = signed_logsumexp(function, a, b, where, axis, keepdims)
-    xp, _ = _check.arrays(function, a=y)
-    return xp.where(sign < 0, math.nan, y)

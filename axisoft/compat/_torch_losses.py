@@ -4,14 +4,50 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, overload
 
 import axisoft
-from axisoft import _check
-from axisoft._typing import Array, ArrayT
+from axisoft import _backends, _check
+from axisoft._check import facades
+from axisoft._run import run
+from axisoft._typing import Array, ArrayT, FromNumPy
 from axisoft.compat import _shared
+from axisoft.compat._facade import facade
+
+# axisoft's names, and a way out that PyTorch does not have, by the names and the way out here.
+NAMES = {
+    "logits": "input",
+    "log_probs": "input",
+    "targets": "target",
+    "sample_weight": "weight",
+    "targets are": "target holds",
+    "do not fit": "does not fit",
+    "are as large as": "is as large as",
+    "choose the class axis with axis=": "move the class axis to 1 first, for example with moveaxis",
+}
 
 
+@overload
+def nll_loss(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Any: ...
+@overload
+def nll_loss(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> ArrayT: ...
+@facade(NAMES)
 def nll_loss(
     input: ArrayT,
     target: Array,
@@ -37,14 +73,38 @@ def nll_loss(
     ------
     TypeError, ValueError, IndexError : as for :func:`cross_entropy`.
     """
-    how = legacy_reduction(size_average, reduce, reduction)
+    how = legacy_reduction(size_average, reduce, reduction, 4)
     xp, (x, t, w) = _check.arrays("nll_loss", input=input, targets=target, weight=weight)
+    x = _shared.single_under_autocast("nll_loss", xp, x)
     options = {"axis": _class_axis(x), "weight": w, "ignore_index": ignore_index, "reduction": _summed(how)}
     loss = axisoft.nll_loss(x, t, **options)
     weights = _total_weight("nll_loss", xp, x, t, w, ignore_index, loss.dtype) if how == "mean" else None
     return _reduced("nll_loss", xp, x, loss, weights)  # type: ignore[no-any-return]
 
 
+@overload
+def cross_entropy(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any: ...
+@overload
+def cross_entropy(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> ArrayT: ...
+@facade(NAMES)
 def cross_entropy(
     input: ArrayT,
     target: Array,
@@ -71,7 +131,7 @@ def cross_entropy(
 
     Returns
     -------
-    array like input: a loss per target, or without axes. The dtype is that of the input.
+    array like input: a loss per target, or without axes. The dtype is that of the input; float32 under autocast.
 
     Raises
     ------
@@ -84,33 +144,48 @@ def cross_entropy(
     The mean is NaN, with gradient 0, where nothing is left: all is ignored, or weighs 0, or there are no samples. NaN
     or inf in the row of an ignored sample, or of a class weight of 0, reaches neither the loss nor a gradient.
     """
-    name, how = "cross_entropy", legacy_reduction(size_average, reduce, reduction)
+    name, how = "cross_entropy", legacy_reduction(size_average, reduce, reduction, 4)
     xp, (x, t, w) = _check.arrays(name, input=input, targets=target, weight=weight)
+    x = _shared.single_under_autocast(name, xp, x)
     smoothing = 1.0 if label_smoothing == 1 else _check.number(name, "label_smoothing", label_smoothing, below=1.0)
-    axis, total = _class_axis(x), _summed(how)
-    options: dict[str, Any] = {"axis": axis, "weight": w, "reduction": total}
-    weights: Any = None
-    if _check.kind_of(xp, t.dtype) == "floating":
-        if ignore_index >= 0:
-            hint = "leave ignore_index out, or give class indices"
-            raise ValueError(f"{name}: ignore_index is {ignore_index}, but targets are probabilities; {hint}.")
-        count = x.shape[axis] if x.shape else 1
-        if smoothing:
-            t = _shared.promoted(name, xp, t)[0] * (1.0 - smoothing) + smoothing / max(count, 1)
-        loss = axisoft.cross_entropy(x, t, **options)
-        if how == "mean":
-            weights = math.prod(x.shape) // count
-        return _reduced(name, xp, x, loss, weights)  # type: ignore[no-any-return]
-    options["ignore_index"] = ignore_index
-    if smoothing < 1.0 and (w is None or not smoothing):
-        loss = axisoft.cross_entropy(x, t, label_smoothing=smoothing, **options)
+    axis, soft = _class_axis(x), _check.kind_of(xp, t.dtype) == "floating"
+    options: dict[str, Any] = {"axis": axis, "weight": w, "reduction": _summed(how)}
+    if not soft:
+        options["ignore_index"] = ignore_index
+    elif ignore_index >= 0:
+        raise facades.probabilities_are_not_ignored(name, ignore_index)
+    if smoothing and (smoothing == 1 or soft or not _all_count(xp, w)):
+        loss = _smoothed(x, t, smoothing, options)
     else:
-        loss = _smoothed(xp, x, t, smoothing, options)
+        loss = axisoft.cross_entropy(x, t, label_smoothing=smoothing, **options)
+    weights: Any = None
     if how == "mean":
-        weights = _total_weight(name, xp, x, t, w, ignore_index, loss.dtype)
+        count = x.shape[axis] if x.shape else 1
+        weights = math.prod(x.shape) // count if soft else _total_weight(name, xp, x, t, w, ignore_index, loss.dtype)
     return _reduced(name, xp, x, loss, weights)  # type: ignore[no-any-return]
 
 
+@overload
+def binary_cross_entropy_with_logits(
+    input: FromNumPy,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> Any: ...
+@overload
+def binary_cross_entropy_with_logits(
+    input: ArrayT,
+    target: Array,
+    weight: Array | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> ArrayT: ...
+@facade(NAMES)
 def binary_cross_entropy_with_logits(
     input: ArrayT,
     target: Array,
@@ -132,7 +207,7 @@ def binary_cross_entropy_with_logits(
 
     Returns
     -------
-    array like input: a loss per element, or without axes. The dtype is that of the input.
+    array like input: a loss per element, or without axes. The dtype is that of the input; float32 under autocast.
 
     Raises
     ------
@@ -144,15 +219,16 @@ def binary_cross_entropy_with_logits(
     :func:`axisoft.binary_cross_entropy_with_logits`. An infinite logit that agrees with its label costs 0; an element
     of weight 0 never enters. The mean of no elements is NaN.
     """
-    name, how = "binary_cross_entropy_with_logits", legacy_reduction(size_average, reduce, reduction)
+    name, how = "binary_cross_entropy_with_logits", legacy_reduction(size_average, reduce, reduction, 4)
     named = {"input": input, "targets": target, "weight": weight, "pos_weight": pos_weight}
     xp, (x, t, w, positive) = _check.arrays(name, **named)
+    x = _shared.single_under_autocast(name, xp, x)
     loss = axisoft.binary_cross_entropy_with_logits(x, t, pos_weight=positive, sample_weight=w, reduction=_summed(how))
     weights = math.prod(x.shape) if how == "mean" else None
     return _reduced(name, xp, x, loss, weights)  # type: ignore[no-any-return]
 
 
-def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str, stacklevel: int = 3) -> str:
     """The reduction, where the deprecated arguments decide it if one of them is given."""
     if size_average is None and reduce is None:
         return reduction
@@ -160,7 +236,7 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: 
     if by_legacy == "mean" and size_average is not None and not size_average:
         by_legacy = "sum"
     text = f"size_average and reduce args will be deprecated, please use reduction='{by_legacy}' instead."
-    warnings.warn(text, stacklevel=3)
+    warnings.warn(text, stacklevel=stacklevel)
     return by_legacy
 
 
@@ -173,15 +249,35 @@ def _class_axis(x: Any) -> int:
     return 1 if len(x.shape) > 1 else 0
 
 
-def _smoothed(xp: Any, x: Any, t: Any, smoothing: float, options: dict[str, Any]) -> Any:
-    """The loss and its smoothing apart: a class weight of 0 does not drop the smoothing of that class's samples."""
-    axis, dtype = options["axis"], _check.dtypes("cross_entropy", xp, x, None, loss=True)["dtype"]
-    loss = axisoft.cross_entropy(x, t, **options) * (1.0 - smoothing) if smoothing < 1.0 else None
-    _, named, exists = _read("cross_entropy", xp, t, x.shape[axis], options["ignore_index"])
-    counts = xp.where(exists | ~named, xp.astype(named, dtype), math.nan)
-    even = {**options, "ignore_index": None, "sample_weight": counts}
-    share = axisoft.cross_entropy(x, xp.ones_like(x, dtype=dtype), **even) * (smoothing / x.shape[axis])
-    return share if loss is None else loss + share
+def _all_count(xp: Any, weight: Any) -> bool:
+    """Whether it is known that no class weighs 0: axisoft's own smoothing, in one pass, is then PyTorch's."""
+    if weight is None:
+        return True
+    seen = _backends.values(weight, xp)
+    return seen is not None and not bool(_backends.namespace(seen).any(seen == 0))
+
+
+def _smoothed(x: Any, t: Any, smoothing: float, options: dict[str, Any]) -> Any:
+    """The loss and its smoothing apart: a class weight of 0 does not drop the smoothing of that class's samples.
+
+    The smoothing is the cross-entropy of even probabilities: a number per class, which the op spreads over the samples.
+    """
+    name, axis, how = "cross_entropy", options["axis"], options["reduction"]
+    more = options["weight"], None, options.get("ignore_index"), None, None
+    arrays, static = _check.over_classes(name, "logits", x, t, axis, how, more, label_smoothing=0.0, z_loss=0.0)
+    x, t, w, *_ = arrays
+    xp, dtype, count = static["xp"], static["dtype"], x.shape[axis]
+    row = tuple(count if i == axis else 1 for i in range(len(x.shape)))
+    even = xp.full(row, smoothing / count, dtype=dtype, device=getattr(x, "device", None))
+    counts, ignored = None, static["ignore_index"]
+    if _check.kind_of(xp, t.dtype) == "integer":
+        named = xp.ones_like(t, dtype=xp.bool) if ignored is None else t != ignored
+        counts = xp.astype(named, dtype)
+        if not static["checked"]:
+            counts = xp.where(((t >= 0) & (t < count)) | ~named, counts, math.nan)
+    alone = {**static, "floats": (1, 2, 3), "weighted": True, "checked": False, "ignore_index": None}
+    share = run(name, (x, even, w, counts, None), **alone)
+    return share if smoothing == 1 else run(name, arrays, **static) * (1.0 - smoothing) + share
 
 
 def _read(name: str, xp: Any, t: Any, count: int, ignore_index: int) -> tuple[Any, Any, Any]:

@@ -1,14 +1,19 @@
-"""The losses of Optax over arrays of any library: one loss per sample, in nats, in the dtype of the logits."""
+"""The losses of Optax over arrays of any library: one loss per sample, in nats, in the dtype of the logits.
+
+A Python number becomes an array of the library of the other arrays in the call, or of NumPy if there is none; lists are
+a TypeError, as in Optax.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, overload
 
 import axisoft
 from axisoft import _check
-from axisoft._typing import Array, ArrayT, Axes
+from axisoft._check import facades
+from axisoft._typing import Array, ArrayT, Axes, FromNumPy
 from axisoft.compat import _shared
+from axisoft.compat._facade import facade
 
 __all__ = [
     "safe_softmax_cross_entropy",
@@ -17,8 +22,20 @@ __all__ = [
     "softmax_cross_entropy_with_integer_labels",
 ]
 
+# axisoft's names, and a way out that Optax does not have, by the names and the way out here.
+NAMES = {"targets": "labels", "set ignore_index to leave samples out": "give where to leave samples out"}
 
-def softmax_cross_entropy(logits: ArrayT, labels: Array, axis: Axes = -1, where: Array | None = None) -> ArrayT:
+
+@overload
+def softmax_cross_entropy(
+    logits: FromNumPy | float, labels: Array | float, axis: Axes = -1, where: Array | None = None
+) -> Any: ...
+@overload
+def softmax_cross_entropy(
+    logits: ArrayT, labels: Array | float, axis: Axes = -1, where: Array | None = None
+) -> ArrayT: ...
+@facade(NAMES)
+def softmax_cross_entropy(logits: Any, labels: Any, axis: Axes = -1, where: Array | None = None) -> Any:
     """Cross-entropy between class probabilities and the softmax of the logits: ``-sum(labels * log_softmax(logits))``.
 
     Parameters
@@ -45,28 +62,37 @@ def softmax_cross_entropy(logits: ArrayT, labels: Array, axis: Axes = -1, where:
     hidden entirely, gives 0 and has gradient 0.
     """
     name = "softmax_cross_entropy"
+    logits, labels, where = _shared.with_numbers(logits, labels, where)
     xp, (x, t, where) = _check.arrays(name, logits=logits, targets=labels, where=where)
     axes = _check.axes(name, axis, x, "logits")
     shape = _shared.common_shape(name, logits=x.shape, labels=t.shape)
     extra = len(shape) - len(x.shape)
     if any(shape[a + extra] != x.shape[a] for a in axes):
-        what = f"labels with shape {tuple(t.shape)} has more classes than logits with shape {tuple(x.shape)}"
-        raise ValueError(f"{name}: {what}; give one label per class.")
+        raise facades.more_labels(name, t, x)
     mask = _mask(name, xp, x, where, axes)
     axes = tuple(a + extra for a in axes)
     floats, out = _shared.promoted(name, xp, x)
-    t = _classes_last(xp, xp.broadcast_to(xp.astype(t, floats.dtype, copy=False), shape), axes)
-    x = _classes_last(xp, xp.broadcast_to(x, shape), axes)
+    t = _shared.axes_last(xp, xp.broadcast_to(xp.astype(t, floats.dtype, copy=False), shape), axes)
+    x = _shared.axes_last(xp, xp.broadcast_to(x, shape), axes)
     if mask is not None:
-        mask = _classes_last(xp, xp.broadcast_to(mask, shape), axes)
+        mask = _shared.axes_last(xp, xp.broadcast_to(mask, shape), axes)
         t = xp.where(mask, t, 0.0)
-    loss: ArrayT = axisoft.cross_entropy(x, t, where=mask, reduction="none")
-    return _shared.finish(xp, loss, tuple(loss.shape), out)  # type: ignore[no-any-return]
+    loss = axisoft.cross_entropy(x, t, where=mask, reduction="none")
+    return _shared.finish(xp, loss, tuple(loss.shape), out)
 
 
+@overload
 def softmax_cross_entropy_with_integer_labels(
-    logits: ArrayT, labels: Array, axis: int | tuple[int, ...] = -1, where: Array | None = None
-) -> ArrayT:
+    logits: FromNumPy | float, labels: Array | float, axis: int | tuple[int, ...] = -1, where: Array | None = None
+) -> Any: ...
+@overload
+def softmax_cross_entropy_with_integer_labels(
+    logits: ArrayT, labels: Array | float, axis: int | tuple[int, ...] = -1, where: Array | None = None
+) -> ArrayT: ...
+@facade(NAMES)
+def softmax_cross_entropy_with_integer_labels(
+    logits: Any, labels: Any, axis: int | tuple[int, ...] = -1, where: Array | None = None
+) -> Any:
     """Cross-entropy between classes and the softmax of the logits: ``logsumexp(logits) - logits[label]``.
 
     Parameters
@@ -92,18 +118,18 @@ def softmax_cross_entropy_with_integer_labels(
     has gradient 0, whatever its label.
     """
     name = "softmax_cross_entropy_with_integer_labels"
+    logits, labels, where = _shared.with_numbers(logits, labels, where)
     xp, (x, t, where) = _check.arrays(name, logits=logits, targets=labels, where=where)
     if axis is None:
-        raise ValueError(f"{name}: axis is None; use an int or a tuple of ints.")
+        raise facades.no_class_axis(name)
     if _check.kind_of(xp, t.dtype) != "integer":
-        hint = "class indices need an integer dtype, and softmax_cross_entropy takes probabilities"
-        raise TypeError(f"{name}: labels has dtype {t.dtype}; {hint}.")
+        raise facades.labels_are_no_classes(name, t)
     axes = _check.axes(name, axis, x, "logits")
     mask = _mask(name, xp, x, where, axes)
     out = _check.dtypes(name, xp, x, None)["out"]
     if mask is not None:
-        mask = _classes_last(xp, xp.broadcast_to(mask, x.shape), axes)
-    x = _classes_last(xp, x, axes)
+        mask = _shared.axes_last(xp, xp.broadcast_to(mask, x.shape), axes)
+    x = _shared.axes_last(xp, x, axes)
     shape = _shared.common_shape(name, **{"logits without class axes": x.shape[:-1], "labels": t.shape})
     x, t = xp.broadcast_to(x, (*shape, x.shape[-1])), xp.broadcast_to(t, shape)
     weight = None
@@ -111,16 +137,26 @@ def softmax_cross_entropy_with_integer_labels(
         mask = xp.broadcast_to(mask, x.shape)
         some = xp.any(mask, axis=-1)
         t, weight = xp.where(some, t, xp.zeros_like(t)), some
-    loss: ArrayT = axisoft.cross_entropy(x, t, where=mask, sample_weight=weight, reduction="none")
-    return _shared.finish(xp, loss, tuple(loss.shape), out)  # type: ignore[no-any-return]
+    loss = axisoft.cross_entropy(x, t, where=mask, sample_weight=weight, reduction="none")
+    return _shared.finish(xp, loss, tuple(loss.shape), out)
 
 
-def safe_softmax_cross_entropy(logits: ArrayT, labels: Array) -> ArrayT:
+@overload
+def safe_softmax_cross_entropy(logits: FromNumPy | float, labels: Array | float) -> Any: ...
+@overload
+def safe_softmax_cross_entropy(logits: ArrayT, labels: Array | float) -> ArrayT: ...
+@facade(NAMES)
+def safe_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     """:func:`softmax_cross_entropy` along the last axis; a label of 0 at a logit of -inf adds 0 in both."""
     return softmax_cross_entropy(logits, labels)
 
 
-def sigmoid_binary_cross_entropy(logits: ArrayT, labels: Array) -> ArrayT:
+@overload
+def sigmoid_binary_cross_entropy(logits: FromNumPy | float, labels: Array | float) -> Any: ...
+@overload
+def sigmoid_binary_cross_entropy(logits: ArrayT, labels: Array | float) -> ArrayT: ...
+@facade(NAMES)
+def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Any:
     """Binary cross-entropy between labels and the sigmoid of the logits, per element.
 
     Parameters
@@ -142,12 +178,13 @@ def sigmoid_binary_cross_entropy(logits: ArrayT, labels: Array) -> ArrayT:
     :func:`axisoft.binary_cross_entropy_with_logits`. An infinite logit that agrees with its label costs 0.
     """
     name = "sigmoid_binary_cross_entropy"
+    logits, labels = _shared.with_numbers(logits, labels)
     xp, (x, t) = _check.arrays(name, logits=logits, targets=labels)
     shape = tuple(x.shape)
     _check.broadcasts(name, "labels", t, shape, f"logits with shape {shape}")
     t = xp.broadcast_to(t, shape)
     loss = axisoft.binary_cross_entropy_with_logits(x, t, reduction="none")
-    return _shared.finish(xp, loss, shape, _check.dtypes(name, xp, x, None)["out"])  # type: ignore[no-any-return]
+    return _shared.finish(xp, loss, shape, _check.dtypes(name, xp, x, None)["out"])
 
 
 def _mask(name: str, xp: Any, x: Any, where: Any, axes: tuple[int, ...]) -> Any:
@@ -159,13 +196,3 @@ def _mask(name: str, xp: Any, x: Any, where: Any, axes: tuple[int, ...]) -> Any:
             where = xp.expand_dims(where, axis=a)
     _check.mask(name, where, x, xp, "logits")
     return where
-
-
-def _classes_last(xp: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    """The class axes, in their order, as one last axis."""
-    ndim = len(x.shape)
-    if axes == (ndim - 1,):
-        return x
-    batch = tuple(a for a in range(ndim) if a not in axes)
-    count = math.prod([x.shape[a] for a in axes])
-    return xp.reshape(xp.permute_dims(x, batch + axes), (*(x.shape[a] for a in batch), count))

@@ -133,3 +133,65 @@ def test_types_of_what_lists_and_numbers_give():
             assert type(our) is type(their)
             assert our.dtype == their.dtype
             np.testing.assert_allclose(our, their, rtol=1e-6)
+
+
+DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+DTYPES += ["float16", "float32", "float64", "complex64", "complex128"]
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "numpy")
+@pytest.mark.parametrize("kind", DTYPES)
+def test_dtypes_of_weighted_sums(target, kind):
+    a = np.asarray([0, 1]).astype(kind)
+    for other in [*DTYPES, None]:
+        for b in [np.asarray([1, 1]).astype(other)] if other else [None, 2, 2.0, 2j, True]:
+            for return_sign in (False, True):
+                with np.errstate(all="ignore"):
+                    theirs = scipy.special.logsumexp(a, b=b, return_sign=return_sign)
+                ours = facade.logsumexp(a, b=b, return_sign=return_sign)
+                for mine, his in zip(ours, theirs, strict=True) if return_sign else ((ours, theirs),):
+                    assert mine.dtype == his.dtype, (other, b)
+                    assert abs(mine - his) < (1e-2 if mine.dtype == np.float16 else 1e-5)
+
+
+@st.composite
+def complex_numbers(draw):
+    x, axis, b, keepdims, return_sign = draw(weighted(finite=True))
+    r = rng(draw)
+    imaginary = r.normal(size=x.shape) * draw(st.sampled_from([1.0, 20.0]))
+    if b is not None and draw(st.booleans()):
+        b = b + 1j * r.normal(size=b.shape)
+    return x + 1j * imaginary, axis, b if draw(st.booleans()) else None, keepdims, return_sign
+
+
+def test_complex_numbers(target):
+    xp = target.xp
+
+    def parts(y):
+        y = xp.astype(y, xp.complex128)
+        return target.numpy(xp.real(y)), target.numpy(xp.imag(y))
+
+    def body(data):
+        x, axis, b, keepdims, return_sign = data
+        options = {"axis": axis, "keepdims": keepdims, "return_sign": return_sign}
+        theirs = scipy.special.logsumexp(x, b=b, **options)
+        w = None if b is None else target.array(b, b.dtype.name)
+        ours = facade.logsumexp(target.array(x, "complex128"), b=w, **options)
+        scale = 1e3 * condition(x.real, axis, None if b is None else np.abs(b))
+        sums = np.exp(scipy.special.logsumexp(x, b=b, axis=axis, return_sign=True)[0])
+        scale *= np.max(np.sum(np.abs(np.exp(x) if b is None else b * np.exp(x)), axis=axis) / sums)
+        for mine, his in zip(ours, theirs, strict=True) if return_sign else ((ours, theirs),):
+            agree(parts(mine)[0], np.real(his), scale)
+            turn = parts(mine)[1] - np.imag(his)  # at the cut, either side
+            agree(np.abs(np.exp(1j * turn) - 1), 0 * turn, scale)
+        for run, peer in (
+            (facade.softmax, scipy.special.softmax),
+            (facade.log_softmax, scipy.special.log_softmax),
+        ):
+            mine, his = parts(run(target.array(x, "complex128"), axis)), peer(x, axis)
+            size = 1e3 * max(1.0, np.abs(x).max()) * np.max(np.sum(np.abs(np.exp(x - x.real.max())), axis=axis))
+            size *= 1.0 / np.min(np.abs(np.sum(np.exp(x - x.real.max()), axis=axis)))
+            agree(mine[0], his.real, size)
+            agree(mine[1], his.imag, size)
+
+    compare(target, complex_numbers(), body)

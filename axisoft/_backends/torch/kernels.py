@@ -13,18 +13,60 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from axisoft._backends import numpy
+
 # Elements of a tile.
 REACH = 1 << 20
+# Along memory softmax is faster than the formula on NumPy, from this many classes on, for this many elements.
+MANY = 16
+LARGE = 1 << 16
 # Bytes of a slice up to which at most 16 terms meet in one lane (of 32 bytes, where there is no better): no drift then.
 STEADY = 512
+# From this many elements on PyTorch shares an operation out among its threads. Where it cuts shows in the last digits
+# of a sum to one number, of softmax along another axis than the last, and of sigmoid, whose remainder at the end of a
+# thread's part takes another exponential. Rows that lie along memory are one thread's each, and sums of them the same.
+GRAIN = 1 << 15
+# Elements of a block of sigmoid: a multiple of what its vectors take, below the grain.
+BLOCK = GRAIN - 64
 # A loss above this is accurate by PyTorch's kernel, too: log(s) with s > 1.6 loses no digits worth having.
 UNSURE = 0.5
 # Below this a probability may be 0, though its logarithm is far from -inf.
 TINY = 1e-30
 
 
+def flat(x):
+    """A slice after another."""
+    return x.view(-1, x.shape[-1])
+
+
+def is_fast(x, axis):
+    """Whether a large array lies so in memory that PyTorch's softmax beats the formula on NumPy."""
+    return axis == x.ndim - 1 and x.numel() > LARGE and x.shape[axis] >= MANY and x.is_contiguous()
+
+
 def is_steady(x):
     return x.shape[-1] * x.itemsize <= STEADY
+
+
+def sum_of_rows(x):
+    """``sum(x, 1)``, the same for a row that is alone: the threads would share it out."""
+    if len(x) == 1 and x.shape[1] >= GRAIN:
+        return torch.sum(x.expand(2, -1), 1, keepdim=True)[:1]
+    return torch.sum(x, 1, keepdim=True)
+
+
+def sigmoid(x):
+    """PyTorch's, in blocks of one size, whatever the number of threads."""
+    if x.numel() < GRAIN:
+        return torch.sigmoid(x)
+    x = x.detach()
+    y = torch.empty_like(x)
+    if y.stride() != x.stride():  # not dense
+        x = x.contiguous()
+        y = torch.empty_like(x)
+    flat_x, flat_y = (a.as_strided((a.numel(),), (1,), a.storage_offset()).split(BLOCK) for a in (x, y))
+    numpy.spread(lambda i: torch.sigmoid(flat_x[i], out=flat_y[i]), len(flat_x), torch.get_num_threads())
+    return y
 
 
 def softmax(x):
@@ -32,11 +74,12 @@ def softmax(x):
     for tile, p, s_tile in _tiles(x, result, s):
         torch.softmax(tile, 1, out=p)
         if not is_steady(x):
-            torch.sum(p, 1, keepdim=True, out=s_tile)
+            s_tile.copy_(sum_of_rows(p))
     if not is_steady(x):
-        far = _where(torch.abs(s - 1.0) > 2 * torch.finfo(x.dtype).eps)
-        if 4 * len(far) > len(s):
-            result.div_(s)
+        is_far = torch.abs(s - 1.0) > 2 * torch.finfo(x.dtype).eps
+        far = _where(is_far)
+        if 4 * len(far) > len(s):  # to pick them out would cost more; the others by 1, which leaves them as they are
+            result.div_(torch.where(is_far, s, 1.0))
         elif len(far):
             result[far] = result[far] / s[far]
     return result
@@ -62,13 +105,13 @@ def _largest_and_log_sum(x, scratch):
     """m and ``log(sum(exp(x - m)))``; the largest probability p is that of exp(0) = 1 in the sum."""
     p = torch.softmax(x, 1, out=scratch[: len(x)])
     largest = torch.amax(p, 1, keepdim=True)
-    rest = torch.sum(p, 1, keepdim=True).div_(largest).sub_(1.0)
+    rest = sum_of_rows(p).div_(largest).sub_(1.0)
     confident = rest < 0.9  # so that the largest is above 1/2, and none else
     if confident.any():
         confident = _where(confident)
         others = p[confident]
         others.sub_(functional.hardshrink(others, 0.5))  # a mask would take twice as long as the softmax
-        rest[confident] = torch.sum(others, 1, keepdim=True) / largest[confident]
+        rest[confident] = sum_of_rows(others) / largest[confident]
     return torch.amax(x, 1, keepdim=True), rest.log1p_()
 
 
@@ -90,7 +133,7 @@ def _by_others(x, index, scratch=None):
     """``-log1p(-sum_{j != i} p_j)``, or ``-log p_i`` if these are the many."""
     p = torch.softmax(x, 1, out=None if scratch is None else scratch[: len(x)])
     p_index = torch.gather(p, 1, index)
-    rest = p.scatter_(1, index, 0.0).sum(1, keepdim=True)
+    rest = sum_of_rows(p.scatter_(1, index, 0.0))
     s = p_index + rest
     y = torch.where(p_index < 0.5, torch.log(s / p_index), -torch.log1p(-rest / s))
     tiny = _where(p_index < TINY)  # then the largest element is another
@@ -115,7 +158,7 @@ def logit_gradient(x, index, factor):
                 own[sure] = -p[sure].scatter_(1, at[sure], 0.0).sum(1, keepdim=True)
             p.scatter_(1, at, own).mul_(by)
         else:
-            rest = p.scatter_(1, at, 0.0).sum(1, keepdim=True)
+            rest = sum_of_rows(p.scatter_(1, at, 0.0))
             p.scatter_(1, at, -rest).mul_(by / (p_at + rest))
     dropped = _where(factor == 0)
     if len(dropped):

@@ -1,0 +1,101 @@
+"""One ``autograd.Function`` that takes any op and differentiates it by the op's own rules."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+
+import torch
+from torch.autograd import forward_ad
+
+from axisoft._backends.torch.namespace import xp
+from axisoft._backends.torch.watch import is_traced, varies
+from axisoft._backends.torch.ways import formula, pull, run
+
+
+class _Bound:
+    """An op with its options. Opaque to PyTorch, which looks into tuples and dicts for tensors."""
+
+    def __init__(self, op, options):
+        self.op, self.options = op, dict(options)
+
+
+@lru_cache(maxsize=1024)
+def _bound(op, options):
+    return _Bound(op, options)
+
+
+class _Reverse(torch.autograd.Function):
+    """Backward only: torch.compile takes no Function that has a ``jvp`` as well."""
+
+    @staticmethod
+    def forward(bound, *arrays):
+        return run(bound.op, arrays, bound.options)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.bound, *arrays = inputs
+        ctx.save_for_backward(output, *arrays)
+        ctx.save_for_forward(output, *arrays)
+
+    @staticmethod
+    def backward(ctx, g):
+        y, *arrays = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[1:]
+        # Gradients are on where the result may be differentiated again, which what is compiled never is.
+        if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+            return None, *pull(ctx.bound.op, g, y, tuple(arrays), wanted, ctx.bound.options)
+        return None, *ctx.bound.op.vjp(g, y, tuple(arrays), wanted, do, xp, **ctx.bound.options)
+
+
+class _Apply(_Reverse):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def jvp(ctx, _, *tangents):
+        # PyTorch calls this with forward mode off, and forward mode over forward mode would come out as 0. With it on,
+        # the tangents that are being asked about must not be seen.
+        y, *arrays = (None if a is None else forward_ad.unpack_dual(a).primal for a in ctx.saved_tensors)
+        with forward_ad._set_fwd_grad_enabled(True):
+            return ctx.bound.op.jvp(tangents, y, tuple(arrays), do, xp, **ctx.bound.options)
+
+
+# PyTorch asks for the signature at each call; looking it up anew takes 30 us of a small loss.
+_Reverse.forward.__signature__ = inspect.signature(_Reverse.forward)  # type: ignore[attr-defined]
+
+
+@torch.compiler.assume_constant_result
+def _is_repeated():
+    """Whether torch.func is taking a derivative while torch.compile traces, and it need not be the only one.
+
+    With gradients on outside of ``torch.func.grad``, what it gives may be differentiated again.
+    """
+    stack = list(torch._C._functorch.get_interpreter_stack() or [])
+    keys = [level.key() for level in stack]
+    kind = torch._C._functorch.TransformType
+    if kind.Grad not in keys:
+        return kind.Jvp in keys
+    return len(keys) > 1 or torch._C._functorch.CGradInterpreterPtr(stack[0]).prevGradMode()
+
+
+def _traced(op, arrays, options):
+    """An op for torch.compile, which looks into the rules: what it differentiates twice, it differentiates wrongly."""
+    if _is_repeated() or forward_ad._current_level >= 0:
+        raise NotImplementedError(
+            f"{op.name}: torch.compile is tracing a derivative that is in forward mode or may be differentiated again, "
+            "which would come out wrong; differentiate outside of what is compiled, or under torch.no_grad()."
+        )
+    # What torch.func differentiates along is known to vary only once an operation has seen it: here, an empty one.
+    arrays = [None if a is None else a.to(a.dtype) for a in arrays]
+    # Traced without a gradient, a Function with setup_context is handed the wrong arguments (PyTorch 2.13).
+    varies = any(a is not None and a.requires_grad for a in arrays)
+    return _Reverse.apply(_Bound(op, options), *arrays) if varies else formula(op, *arrays, **options)
+
+
+def do(op, *arrays, **options):
+    if torch.compiler.is_compiling():
+        return _traced(op, arrays, options)
+    # What torch.jit.trace records is differentiated as it stands: a Function could be neither saved nor exported.
+    if is_traced() or not varies(arrays):
+        return run(op, arrays, options)
+    return _Apply.apply(_bound(op, tuple(options.items())), *arrays)

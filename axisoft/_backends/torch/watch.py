@@ -1,0 +1,111 @@
+"""What may be read here and now, and whether PyTorch's own operations must run.
+
+Tensors in the host's memory can take ways that PyTorch does not see. Whatever records, counts or replaces its
+operations must see them all, so where any such thing is active those ways are closed. Each look takes some 50 ns.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch._C import _functorch, _get_tracing_state, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._C import _set_tracing_state as _set_tracing_state  # type: ignore[attr-defined]
+from torch._C._autograd import _profiler_enabled
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.autograd import forward_ad
+from torch.utils._device import DeviceContext
+from torch.utils._python_dispatch import _disable_current_modes
+
+
+def is_traced():
+    """Whether what runs becomes a program for other values: for torch.compile and torch.export, by Dynamo or without
+    it, or for torch.jit.trace and the exporters on top of it, which know nothing of what a Function does."""
+    return torch.compiler.is_compiling() or _get_tracing_state() is not None
+
+
+def is_watched():
+    """Whether something sees PyTorch's operations, in this thread: all of them must then be PyTorch's.
+
+    Tracers have a state, dispatch modes (flop counters, make_fx, fake tensors) and function modes a stack each, the
+    profiler a flag and the transforms of torch.func a level. A default device is a function mode too, but it replaces
+    nothing but where new tensors go.
+    """
+    return _is_recorded() or _profiler_enabled() or _functorch.maybe_current_level() is not None
+
+
+def _is_recorded():
+    if is_traced() or _len_torch_dispatch_stack():
+        return True
+    count = _len_torch_function_stack()
+    return count > 0 and any(type(torch._C._get_function_stack_at(i)) is not DeviceContext for i in range(count))
+
+
+def is_plain(x):
+    """Whether a tensor is in the host's memory, and nobody watches what is done with it."""
+    return not is_watched() and type(x) is torch.Tensor and x.is_cpu and not is_wrapped(x)
+
+
+def are_plain(arrays):
+    """Whether each that is there is plain."""
+    if is_watched():
+        return False
+    return all(a is None or (type(a) is torch.Tensor and a.is_cpu and not is_wrapped(a)) for a in arrays)
+
+
+def is_wrapped(x):
+    """Whether a transformation stands between a tensor and its values; the second kind is that of ``autograd.grad``."""
+    return _functorch.is_functorch_wrapped_tensor(x) or _functorch.is_legacy_batchedtensor(x)
+
+
+def varies(arrays):
+    """Whether anything may be differentiated along any of the arrays, or is being transformed."""
+    if forward_ad._current_level >= 0:
+        return True
+    gradients = torch.is_grad_enabled()
+    return any(a is not None and (is_wrapped(a) or (gradients and a.requires_grad)) for a in arrays)
+
+
+def values(x):
+    """What a tensor holds, as NumPy's array; None where it cannot be read, or where reading waits for a device.
+
+    A subclass that is nothing but a tensor with another name can be read; one that has a ``__torch_dispatch__`` may
+    hold anything anywhere. Nobody sees the reading.
+    """
+    if is_traced() or not x.is_cpu or is_wrapped(x) or _dispatches(x):
+        return None
+    if type(x) is torch.Tensor and not is_watched():
+        return _numpy(x)
+    with temporarily_clear_interpreter_stack(), torch._C.DisableTorchFunction(), _disable_current_modes():
+        return _numpy(x.as_subclass(torch.Tensor))
+
+
+def _numpy(x):
+    x = x.detach() if x.requires_grad else x
+    return (x.float() if x.dtype is torch.bfloat16 else x).resolve_neg().numpy()
+
+
+def lengths(x):
+    """The shape of what torch.jit.trace was given; it has tensors for lengths, and warns of any look at them."""
+    state = _get_tracing_state()
+    _set_tracing_state(None)
+    try:
+        return tuple(x.shape)
+    finally:
+        _set_tracing_state(state)
+
+
+def is_known(x):
+    """Whether what ``values`` found holds for every run of what runs now: not where it is recorded for other runs."""
+    return not _is_recorded()
+
+
+def without_subclass(x):
+    """A subclass that is nothing but a tensor with another name, as a plain tensor: PyTorch has no operation of two
+    subclasses that are none of each other."""
+    if type(x) is torch.Tensor or _dispatches(x):
+        return x
+    with torch._C.DisableTorchFunction():
+        return x.as_subclass(torch.Tensor)
+
+
+def _dispatches(x):
+    return type(x) is not torch.Tensor and type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
