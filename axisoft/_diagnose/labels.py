@@ -22,7 +22,6 @@ from axisoft._diagnose.subject import (
     dtype_name,
     every,
     first,
-    format_of,
     of,
     put,
     slack,
@@ -217,7 +216,7 @@ def probabilities(s: Subject, kept: Any) -> Iterator[Finding]:
     if found:
         return
     held = put(kept, t, 0.0, xp)
-    f = format_of(s.targets.dtype, xp)
+    f = s.formats["targets"]
 
     def one(a: Any, i: int) -> Any:
         return xp.abs(xp.sum(a, axis=i) - 1.0) <= slack(f, s.shape[i])
