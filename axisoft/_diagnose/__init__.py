@@ -18,6 +18,7 @@ from axisoft._diagnose.subject import Subject, described, every, format_of
 from axisoft._typing import Array, Loss
 
 
+@_check.spelled
 def diagnose(
     logits: Array,
     targets: Array | None = None,
