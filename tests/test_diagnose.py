@@ -43,6 +43,17 @@ def test_a_finding_is_there_and_not_in_the_nearest_input(target, code):
     assert code not in run(target, green).codes
 
 
+@pytest.mark.parametrize("code", ["another-axis", "not-ignored", "class-absent", "labels-0-255", "coarse-spacing"])
+@pytest.mark.backends(fits=lambda backend: backend.executor is not None)
+def test_arrays_on_a_device_are_looked_at_there(target, code, monkeypatch):
+    """Where nothing is in the host's memory, as on an accelerator, the library's own operations look."""
+    monkeypatch.setattr("axisoft._backends.values", lambda x, xp: None)
+    red, green, count, first = PAIRS[code]
+    (found,) = run(target, red)
+    assert (found.code, found.count, found.first) == (code, count, first)
+    assert code not in run(target, green).codes
+
+
 @pytest.mark.parametrize("code", PAIRS)
 def test_nothing_else_is_found_there(code):
     assert run(NUMPY, PAIRS[code][0]).codes == [code]
@@ -188,6 +199,7 @@ def test_ignored_values_of_every_integer_dtype(target, integer):
             f"{held} in 2 of 8 targets, first at (4,): it is none of the 3 classes, and no "
         )
         assert f"ignore_index={held} " in found[0].advice
+        assert held in (255, -1, -100) or f" {held} is what {value} becomes in {integer}." in found[0].seen
         assert ax.diagnose(x, t, ignore_index=held) == []
         wrong = ax.diagnose(x, t, ignore_index=77)
         assert wrong.codes == ["not-ignored"]

@@ -9,14 +9,16 @@ scores.py    what the logits hold       binary.py   binary cross-entropy
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from axisoft import _check
 from axisoft._diagnose import binary, labels, layout, scores
 from axisoft._diagnose.report import Diagnosis, Finding
-from axisoft._diagnose.subject import Subject, every
+from axisoft._diagnose.subject import Subject, described, every, format_of
 from axisoft._typing import Array, Loss
 
 
+@_check.spelled
 def diagnose(
     logits: Array,
     targets: Array | None = None,
@@ -81,18 +83,21 @@ def diagnose(
     label_smoothing = _check.number("diagnose", "label_smoothing", label_smoothing, below=1.0)
     ignore_index = _check.integer("diagnose", "ignore_index", ignore_index)
     _check.loss("diagnose", loss, **options, label_smoothing=label_smoothing or None)
-    named = {"logits": logits, "weight": weight, "sample_weight": sample_weight, "where": where}
-    if targets is not None:
-        named["targets"] = targets
+    named: dict[str, Any] = {"logits": logits} if targets is None else {"logits": logits, "targets": targets}
+    named |= {"weight": weight, "sample_weight": sample_weight, "where": where}
     xp, arrays = _check.arrays("diagnose", **named)
     named = dict(zip(named, arrays, strict=True))
     place = None if loss == "binary_cross_entropy_with_logits" else _check.axis_of("diagnose", axis, logits, "logits")
     _check.mask("diagnose", named["where"], logits, xp, "logits")
+    said = described(loss, place, named, {"ignore_index": ignore_index, "label_smoothing": label_smoothing or None})
+    floats = {n: a.dtype for n, a in named.items() if a is not None and _check.kind_of(xp, a.dtype) == "floating"}
+    formats = {name: format_of(dtype, xp) for name, dtype in floats.items()}
     xp, named = _check.readable("diagnose", named, xp)
-    given = named["logits"]
-    x = xp.astype(given, _check.dtypes("diagnose", xp, given, None)["dtype"], copy=False)
-    s = Subject(xp, loss, place, x=x, ignore_index=ignore_index, label_smoothing=label_smoothing, **named)
-    return Diagnosis(binary.findings(s) if place is None else _over_classes(s), str(s))
+    dtype = _check.dtypes("diagnose", xp, named["logits"], None)["dtype"]
+    x = xp.astype(named["logits"], dtype, copy=False)
+    named |= {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
+    s = Subject(xp, loss, place, x=x, formats=formats, **named)
+    return Diagnosis(binary.findings(s) if place is None else _over_classes(s), said)
 
 
 def _over_classes(s: Subject) -> Iterator[Finding]:

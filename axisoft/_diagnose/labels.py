@@ -22,7 +22,6 @@ from axisoft._diagnose.subject import (
     dtype_name,
     every,
     first,
-    format_of,
     of,
     put,
     slack,
@@ -156,7 +155,8 @@ def _not_ignored(s: Subject, value: int, here: Any, many: int, total: int) -> Fi
         now = f"ignore_index is {s.ignore_index}"
     seen = f"{value} in {of(many, total, 'target')}{at(place)}: it is none of the {n} classes, and {now}."
     if value not in IGNORED:
-        seen += f" {value} is what -1 or -100 becomes in {dtype_name(s.targets.dtype)}."
+        meant = value - 2 ** s.xp.iinfo(s.targets.dtype).bits
+        seen += f" {value} is what {meant} becomes in {dtype_name(s.targets.dtype)}."
     advice = f"Give ignore_index={value} if it marks what has no label."
     return Finding("not-ignored", seen, advice, many, place)
 
@@ -216,7 +216,7 @@ def probabilities(s: Subject, kept: Any) -> Iterator[Finding]:
     if found:
         return
     held = put(kept, t, 0.0, xp)
-    f = format_of(s.targets.dtype, xp)
+    f = s.formats["targets"]
 
     def one(a: Any, i: int) -> Any:
         return xp.abs(xp.sum(a, axis=i) - 1.0) <= slack(f, s.shape[i])

@@ -71,7 +71,8 @@ def _in_the_shape_of_slices(s: Subject, floating: bool) -> tuple[str | None, lis
 
 def _indices_dtype(s: Subject) -> Finding:
     t, shape = s.targets, tuple(s.targets.shape)
-    dtype, advice = f"dtype {dtype_name(t.dtype)}", "Convert them to an integer dtype."
+    name = s.formats["targets"].name if "targets" in s.formats else dtype_name(t.dtype)
+    dtype, advice = f"dtype {name}", "Convert them to an integer dtype."
     if shape == s.shape:
         seen = f"nll_loss takes class indices, and the targets with shape {shape} and {dtype} are probabilities."
         advice = f"Use cross_entropy on the logits, or argmax(targets, axis={s.axis})."

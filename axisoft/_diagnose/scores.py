@@ -285,7 +285,7 @@ def _coarse(s: Subject, slices: Slices, largest: Any) -> Iterator[Finding]:
     near, spacing = float(offset[place]), f.eps * 2.0 ** (math.frexp(float(offset[place]))[1] - 1)
     span = 2 * (float(high[place]) / 2 - float(low[place]) / 2)
     seen = (
-        f"in {of(many, slices.total, 'slice')} the logits are so far from 0 that {dtype_name(s.logits.dtype)} is coarse"
+        f"in {of(many, slices.total, 'slice')} the logits are so far from 0 that {f.name} is coarse"
         f"{at(place)}: {near:.4g} and more, where numbers are {spacing:.3g} apart, and the slice spans {span:.4g}."
     )
     advice = (
@@ -305,7 +305,7 @@ def near_overflow(s: Subject, live: Any) -> Iterator[Finding]:
         place = first(close, xp)
         seen = (
             f"above {f.largest / 2:.5g} in {of(many, count(live, xp), 'logit')}{at(place)}: {float(s.x[place]):.5g}, "
-            f"and {dtype_name(s.logits.dtype)} ends at {f.largest:.5g}."
+            f"and {f.name} ends at {f.largest:.5g}."
         )
         advice = "Scale the logits down, or make them in a wider dtype."
         yield Finding("near-overflow", seen, advice, many, place)

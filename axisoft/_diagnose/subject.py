@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from axisoft import _check
@@ -16,6 +16,7 @@ class Subject:
     """A call of a loss, its arguments checked but for what is to be explained.
 
     x : the logits in the dtype that they are computed in.
+    formats : of the arrays of floats as they are given, by name; a library may read them in a wider dtype.
     axis : not negative; None for a loss without a class axis.
     """
 
@@ -30,6 +31,7 @@ class Subject:
     where: Any = None
     ignore_index: int | None = None
     label_smoothing: float = 0.0
+    formats: dict[str, Format] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -37,30 +39,27 @@ class Subject:
 
     @property
     def is_floating(self) -> bool:
-        return _check.kind_of(self.xp, self.logits.dtype) == "floating"
+        return "logits" in self.formats
 
     @property
     def format(self) -> Format:
         """That of the logits as they are given; for integers, of the dtype they become."""
-        return format_of(self.logits.dtype if self.is_floating else self.x.dtype, self.xp)
+        return self.formats.get("logits") or format_of(self.x.dtype, self.xp)
 
     @property
     def name(self) -> str:
         """What the first array is called."""
         return "log_probs" if self.loss == "nll_loss" else "logits"
 
-    def __str__(self) -> str:
-        said = [self.loss if self.axis is None else f"{self.loss} along axis {self.axis}"]
-        named = {self.name: self.logits, "targets": self.targets, "weight": self.weight}
-        named |= {"sample_weight": self.sample_weight, "where": self.where}
-        for name, a in named.items():
-            if a is not None:
-                said.append(f"{dtype_name(a.dtype)} {name} of shape {tuple(a.shape)}")
-        if self.ignore_index is not None:
-            said.append(f"ignore_index={self.ignore_index}")
-        if self.label_smoothing:
-            said.append(f"label_smoothing={self.label_smoothing:g}")
-        return ", ".join(said)
+
+def described(loss: str, axis: int | None, arrays: dict[str, Any], numbers: dict[str, Any]) -> str:
+    """A call in words: the arrays and the numbers that are given."""
+    said = [loss if axis is None else f"{loss} along axis {axis}"]
+    for name, a in arrays.items():
+        if a is not None:
+            first = "log_probs" if name == "logits" and loss == "nll_loss" else name
+            said.append(f"{dtype_name(a.dtype)} {first} of shape {tuple(a.shape)}")
+    return ", ".join(said + [f"{name}={value}" for name, value in numbers.items() if value is not None])
 
 
 def dtype_name(dtype: Any) -> str:
@@ -91,6 +90,7 @@ along: Callable[[Any, int | None], tuple[int, ...]] = stable.along
 class Format:
     """What a floating dtype can tell apart."""
 
+    name: str
     bits: int
     eps: float
     smallest: float
@@ -98,10 +98,11 @@ class Format:
 
 
 def format_of(dtype: Any, xp: Any) -> Format:
-    if dtype_name(dtype) == "bfloat16":  # NumPy knows nothing of it
-        return Format(16, 2.0**-7, 2.0**-126, 2.0**128 * (1 - 2.0**-8))
+    name = dtype_name(dtype)
+    if name == "bfloat16":  # NumPy knows nothing of it
+        return Format(name, 16, 2.0**-7, 2.0**-126, 2.0**128 * (1 - 2.0**-8))
     info = xp.finfo(dtype)
-    return Format(int(info.bits), float(info.eps), float(info.smallest_normal), float(info.max))
+    return Format(name, int(info.bits), float(info.eps), float(info.smallest_normal), float(info.max))
 
 
 def slack(f: Format, count: int) -> float:
