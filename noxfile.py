@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -10,7 +14,8 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
-nox.options.error_on_missing_interpreters = True
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # run what is there; CI has them all, and says --error-on-...
 nox.options.sessions = [
     "lint",
     "types",
@@ -19,6 +24,7 @@ nox.options.sessions = [
     "jax",
     "torch",
     "strict",
+    "oldest",
     "compat",
     "cupy_without_device",
     "examples",
@@ -27,7 +33,14 @@ nox.options.sessions = [
 ]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+PROJECT = PYPROJECT["project"]
+SAID = "Programming Language :: Python :: "
+PYTHONS = [word.removeprefix(SAID) for word in PROJECT["classifiers"] if word.startswith(f"{SAID}3.")]
 CONSTRAINTS = ("--constraint", "tests/constraints.txt")
+
+if shutil.which("pyenv"):  # its python3.12 runs only where 3.12 is among the chosen versions: choose them all
+    versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True).stdout.split()
+    os.environ.setdefault("PYENV_VERSION", ":".join(versions))
 
 
 def group(name: str) -> list[str]:
@@ -46,9 +59,9 @@ def suite(session: nox.Session, *backends: str, requirements: tuple[str, ...] = 
     session.run("pytest", "--numprocesses=2", "--quiet", *(session.posargs or ["--backend", *backends]))
 
 
-@nox.session
+@nox.session(python=PYTHONS)
 def numpy(session: nox.Session) -> None:
-    """The suite on NumPy, which is all that is installed."""
+    """The suite on NumPy, which is all that is installed, by each Python that is here."""
     suite(session, "numpy")
 
 
@@ -68,6 +81,20 @@ def torch(session: nox.Session) -> None:
 def strict(session: nox.Session) -> None:
     """The suite on the standard at its strictest (array-api-strict), and on Dask."""
     suite(session, "array_api_strict", "dask", requirements=tuple(group("strict")))
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """The golden and special values on the lower bounds that pyproject.toml claims, exactly."""
+    extras = PROJECT["optional-dependencies"]
+    claims = [*PROJECT["dependencies"], *extras["jax"], *extras["torch"]]
+    session.install("--quiet", ".", *(claim.replace(">=", "==") for claim in claims))
+    session.install("--quiet", *group("test"))
+    session.run("pip", "list")
+    backends = ("--backend", "numpy", "torch", "jax")
+    tests = ("tests/test_golden.py", "tests/test_special_values.py")
+    session.run("pytest", "--numprocesses=2", "--quiet", *tests, *backends)
+    session.run("python", "-m", "axisoft", "check", *backends)
 
 
 @nox.session
@@ -144,7 +171,7 @@ def bench_quick(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheel and sdist: what is in them, and that the wheel runs in a clean environment."""
+    """Wheel and sdist: what is in them, that the wheel runs in a clean environment, and the sdist its own tests."""
     install(session, *group("build"))
     with tempfile.TemporaryDirectory() as folder:
         session.run("python", "-m", "build", "--outdir", folder, silent=True)
@@ -157,3 +184,12 @@ def build(session: nox.Session) -> None:
         with session.chdir(folder):
             session.run(python, "-m", "axisoft", external=True)
             session.run(str(binaries / "axisoft"), "check", "--backend", "numpy", "--json", external=True, silent=True)
+        (sdist,) = Path(folder).glob("*.tar.gz")
+        with tarfile.open(sdist) as archive:
+            archive.extractall(folder, filter="data")
+        session.run(python, "-m", "pip", "install", "--quiet", *CONSTRAINTS, *group("test"), external=True)
+        with session.chdir(Path(folder, sdist.name.removesuffix(".tar.gz"))):
+            tests = [
+                f"tests/test_{name}.py" for name in ("docs", "package", "cli", "golden", "errors", "special_values")
+            ]
+            session.run(python, "-m", "pytest", "--quiet", *tests, "--backend", "numpy", external=True)

@@ -28,3 +28,16 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The packages beside the functions, where they are first used: ``axisoft.testing`` imports NumPy."""
+    if name not in ("compat", "testing"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "compat", "testing"})

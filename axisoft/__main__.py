@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,16 @@ def _print_classes(names: Sequence[str], x: Any, decimals: int) -> None:
         print("  " + start + " ".join(f"{cell:17}" for cell in cells).rstrip())
 
 
+def _counting(function: str) -> Callable[[int, int], None]:
+    """Shows on a terminal how many cases are done, in one line that is gone when all are."""
+
+    def show(done: int, of: int) -> None:
+        line = f"  {function:33} {done:5} of {of}" if done < of else ""
+        print(f"\r{line:50}", end="" if line else "\r", flush=True)
+
+    return show
+
+
 def _check(target: testing.Target, text: bool) -> dict[str, Any]:
     where = f"{target.name} {target.version} on {target.device_name}"
     if text:
@@ -123,7 +133,8 @@ def _check(target: testing.Target, text: bool) -> dict[str, Any]:
         warnings.simplefilter("ignore", RuntimeWarning)
         rows = []
         for function in OPS:  # one at a time, so that a reader sees each as it is done: JAX compiles for a minute
-            found = testing.conformance(target, (function,)).rows
+            progress = _counting(function) if text and sys.stdout.isatty() else None
+            found = testing.conformance(target, (function,), progress=progress).rows
             rows += found
             for row in found if text else ():
                 print("\n    ".join([f"  {row}", *row.failures]), flush=True)

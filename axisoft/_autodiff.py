@@ -16,6 +16,7 @@ P = ParamSpec("P")
 ValueT = TypeVar("ValueT")
 
 
+@_check.spelled
 def vjp(
     fun: Callable[Concatenate[ArrayT, P], ValueT], x: ArrayT, /, *args: P.args, **kwargs: P.kwargs
 ) -> tuple[ValueT, Callable[[Array], tuple[ArrayT | None, *tuple[Any, ...]]]]:
@@ -72,6 +73,7 @@ def vjp(
     return out, pullback_of
 
 
+@_check.spelled
 def value_and_grad(
     fun: Callable[Concatenate[ArrayT, P], ValueT],
 ) -> Callable[Concatenate[ArrayT, P], tuple[ValueT, ArrayT]]:

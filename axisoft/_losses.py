@@ -36,6 +36,7 @@ def nll_loss(log_probs: AnyNumPy[Any], targets: Array, /, **options: Unpack[Nll[
 def nll_loss(log_probs: AnyNumPy[Any], targets: Array, /, **options: Unpack[Nll[Reduction]]) -> AnyShape[Floating]: ...
 @overload
 def nll_loss(log_probs: ArrayT, targets: Array, /, **options: Unpack[Nll[Reduction]]) -> ArrayT: ...
+@_check.spelled
 def nll_loss(
     log_probs: ArrayT,
     targets: Array,
@@ -101,6 +102,7 @@ def cross_entropy(
 ) -> AnyShape[Floating]: ...
 @overload
 def cross_entropy(logits: ArrayT, targets: Array, /, **options: Unpack[CrossEntropy[Reduction, Any]]) -> ArrayT: ...
+@_check.spelled
 def cross_entropy(
     logits: ArrayT,
     targets: Array,
@@ -198,6 +200,7 @@ def binary_cross_entropy_with_logits(
 def binary_cross_entropy_with_logits(
     logits: ArrayT, targets: Array, /, **options: Unpack[Binary[Reduction, Any]]
 ) -> ArrayT: ...
+@_check.spelled
 def binary_cross_entropy_with_logits(
     logits: ArrayT,
     targets: Array,
@@ -215,7 +218,8 @@ def binary_cross_entropy_with_logits(
     Parameters
     ----------
     logits : array of any shape, of any library: scores, not probabilities.
-    targets : labels from 0 to 1 of any real dtype, in the shape of logits. Floating labels are differentiable too.
+    targets : labels in the shape of logits: booleans, integers that are 0 or 1, or floating ones from 0 to 1, which are
+        differentiable too.
     pos_weight : array that broadcasts to logits, a factor of the positive part.
     sample_weight : array that broadcasts to logits, a factor of each element's loss.
     reduction : "none" for a loss per element; "sum"; "mean" for the sum over the sum of the sample weights, or over the
@@ -230,12 +234,15 @@ def binary_cross_entropy_with_logits(
     Raises
     ------
     TypeError : an argument is not an array, a dtype is not real, or the arrays are of two libraries.
-    ValueError : a shape or the reduction does not fit, or the arrays are on two devices.
+    ValueError : a shape or the reduction does not fit, the arrays are on two devices, or an integer label is neither 0
+        nor 1. Under tracing, and where reading a value would wait for a device, such a label is taken as a number.
 
     Notes
     -----
-    An infinite logit that agrees with its 0 or 1 costs 0, one that disagrees +inf. An element of weight 0 never enters:
-    NaN in it reaches neither the loss nor a gradient. Where the total weight is 0, the mean is 0. Within 4 ulp.
+    The loss is linear in the label, outside of [0, 1] too; there it is no cross-entropy, may be negative and has no
+    lower bound. An infinite logit that agrees with its 0 or 1 costs 0, one that disagrees +inf. An element of weight 0
+    never enters: NaN in it reaches neither the loss nor a gradient. Where the total weight is 0, the mean is 0. Within
+    4 ulp.
 
     Examples
     --------
@@ -247,8 +254,8 @@ def binary_cross_entropy_with_logits(
     xp, (logits, targets, pos_weight, sample_weight) = _check.arrays(
         name, logits=logits, targets=targets, pos_weight=pos_weight, sample_weight=sample_weight
     )
-    _check.same_shape(name, targets, logits)
-    shape = tuple(logits.shape)
+    _check.labels(name, logits, targets, reduction, xp)
+    shape = _check.lengths(logits)
     for label, a in (("pos_weight", pos_weight), ("sample_weight", sample_weight)):
         if a is not None:
             _check.broadcasts(name, label, a, shape, f"logits with shape {shape}")

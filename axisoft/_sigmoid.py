@@ -22,6 +22,7 @@ def sigmoid(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[ShapeT,
 def sigmoid(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
 @overload
 def sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
+@_check.spelled
 def sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """The logistic function of each element, ``1 / (1 + exp(-x))``.
 
@@ -62,6 +63,7 @@ def log_sigmoid(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[Sha
 def log_sigmoid(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
 @overload
 def log_sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
+@_check.spelled
 def log_sigmoid(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """The logarithm of the logistic function of each element, ``-log(1 + exp(-x))``.
 
@@ -99,6 +101,7 @@ def softplus(x: NumPy[ShapeT, FloatT], /, *, dtype: None = None) -> NumPy[ShapeT
 def softplus(x: AnyNumPy[ShapeT], /, *, dtype: Any = None) -> NumPy[ShapeT, Floating]: ...
 @overload
 def softplus(x: ArrayT, /, *, dtype: Any = None) -> ArrayT: ...
+@_check.spelled
 def softplus(x: ArrayT, /, *, dtype: Any = None) -> ArrayT:
     """``log(1 + exp(x))`` of each element.
 

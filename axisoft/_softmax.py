@@ -36,6 +36,7 @@ def softmax(x: NumPy[ShapeT, FloatT], /, **options: Unpack[Softmax[None]]) -> Nu
 def softmax(x: AnyNumPy[ShapeT], /, **options: Unpack[Softmax[Any]]) -> NumPy[ShapeT, Floating]: ...
 @overload
 def softmax(x: ArrayT, /, **options: Unpack[Softmax[Any]]) -> ArrayT: ...
+@_check.spelled
 def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
     """``exp(x) / sum(exp(x))`` along the axes: non-negative numbers that sum to 1.
 
@@ -82,6 +83,7 @@ def log_softmax(x: NumPy[ShapeT, FloatT], /, **options: Unpack[Softmax[None]]) -
 def log_softmax(x: AnyNumPy[ShapeT], /, **options: Unpack[Softmax[Any]]) -> NumPy[ShapeT, Floating]: ...
 @overload
 def log_softmax(x: ArrayT, /, **options: Unpack[Softmax[Any]]) -> ArrayT: ...
+@_check.spelled
 def log_softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
     """``x - log(sum(exp(x)))`` along the axes: the logarithm of :func:`softmax`, in nats.
 
@@ -125,6 +127,7 @@ def logsumexp(x: AnyNumPy[Any], /, **options: Unpack[Logsumexp[None, Literal[Fal
 def logsumexp(x: AnyNumPy[Any], /, **options: Unpack[Logsumexp[Axes, bool, Any]]) -> AnyShape[Floating]: ...
 @overload
 def logsumexp(x: ArrayT, /, **options: Unpack[Logsumexp[Axes, bool, Any]]) -> ArrayT: ...
+@_check.spelled
 def logsumexp(
     x: ArrayT, /, *, axis: Axes = None, where: Array | None = None, keepdims: bool = False, dtype: Any = None
 ) -> ArrayT:
@@ -165,6 +168,7 @@ def softmax2d(x: NumPy[ShapeT, FloatT], /) -> NumPy[ShapeT, FloatT]: ...
 def softmax2d(x: AnyNumPy[ShapeT], /) -> NumPy[ShapeT, Floating]: ...
 @overload
 def softmax2d(x: ArrayT, /) -> ArrayT: ...
+@_check.spelled
 def softmax2d(x: ArrayT, /) -> ArrayT:
     """Softmax over the channel axis of images: the classes of each pixel sum to 1.
 

@@ -5,18 +5,26 @@ python docs/tables.py            write them
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 import axisoft
+from axisoft import testing
 from axisoft._backends import BACKENDS
 from axisoft._core import OPS
 
 HERE = Path(__file__).resolve().parent
-FILES = (HERE.parent / "README.md", HERE / "backends.md", HERE / "special-values.md", HERE / "numerics.md")
+sys.path.insert(0, str(HERE.parent))
+
+from bench import report  # noqa: E402 - it lies beside this folder, and in no wheel
+
+FILES = (HERE.parent / "README.md", *(HERE / f"{name}.md" for name in ("backends", "special-values", "numerics")))
+FILES = (*FILES, HERE / "performance.md")
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -26,10 +34,18 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def backends() -> str:
-    head = ("backend", "runs on", "dtypes", "gradients", "good to know")
+    head = ("backend", "runs on", "dtypes", "gradients", "golden values", "good to know")
+    golden = {b.name: str(sum(1 for _ in testing.cases(dtypes=b.dtypes))) for b in BACKENDS}
     own = {b.name: "" if b.gradients == "-" else f"{b.gradients}, " for b in BACKENDS}
     rows = (
-        (f"`{b.name}`", ", ".join(b.devices), ", ".join(b.dtypes), f"{own[b.name]}`axisoft.vjp`", b.note)
+        (
+            f"`{b.name}`",
+            ", ".join(b.devices),
+            ", ".join(b.dtypes),
+            f"{own[b.name]}`axisoft.vjp`",
+            golden[b.name],
+            b.note,
+        )
         for b in BACKENDS
     )
     return table(head, rows)
@@ -80,11 +96,22 @@ def elementwise() -> str:
     return table(("function", *(f"{x:g}".replace("nan", "NaN") for x in points)), rows)
 
 
+def slowest() -> str:
+    """Of each piece of work beside each peer, the array with the largest ratio, wherever that is above 1."""
+    rows = json.loads((HERE.parent / "bench" / "results" / "cpu.json").read_text())["rows"]
+    worst = [max(members, key=lambda row: row["ratio"]) for members in report.groups(rows).values()]
+    worst = sorted((row for row in worst if row["ratio"] > 1), key=lambda row: -row["ratio"])
+    head = ("backend", "work", "beside", "array", "axisoft", "peer", "ratio")
+    times = lambda row: (report.seconds(row["ours_s"]), report.seconds(row["peer_s"]), f"{row['ratio']:.2f}")
+    return table(head, ((f"`{r['backend']}`", r["work"], r["peer"], r["name"], *times(r)) for r in worst))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "backends": backends,
     "promises": promises,
     "special values": special_values,
     "elementwise": elementwise,
+    "slowest": slowest,
 }
 
 

@@ -1,6 +1,6 @@
 """Softmax regression on handwritten digits: one loss function, trained in PyTorch, in JAX and in plain NumPy.
 
-    pip install axisoft scikit-learn torch jax
+    pip install . scikit-learn torch jax
     python examples/digits.py
 
 The 1797 digits of 8 x 8 pixels come with scikit-learn. All three start from the same weights and see the same batches;

@@ -16,7 +16,7 @@ def main(folder):
     package = {
         path.relative_to(HERE).as_posix()
         for path in (HERE / "axisoft").rglob("*")
-        if path.is_file() and path.suffix in {".py", ".json", ".typed"}
+        if path.is_file() and path.suffix in {".py", ".pyi", ".json", ".typed"}
     } | {"axisoft/py.typed"}
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith(".dist-info")}
     assert inside == package, f"wheel: missing {package - inside}, unexpected {inside - package}"

@@ -37,6 +37,56 @@ def test_check(capsys, target):
     assert text.rstrip().endswith("every promise is kept.")
 
 
+def seen_on_a_terminal(text):
+    """Lines as they stand in the end: what follows a carriage return is written over what was there."""
+    lines = []
+    for line in text.split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    return "\n".join(lines)
+
+
+def test_progress_on_a_terminal(capsys, monkeypatch):
+    """A line counts the cases, and is gone in the end."""
+    assert main(["check", "--backend", "numpy"]) == 0
+    piped = capsys.readouterr().out
+    assert "\r" not in piped
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert main(["check", "--backend", "numpy"]) == 0
+    text = capsys.readouterr().out
+    of = sum(1 for _ in testing.cases("softmax", testing.target("numpy").backend.dtypes))
+    for done in (0, 1, of - 1):
+        assert f"\r  softmax {done:31} of {of} " in text
+    assert f"{of} of {of}" not in text
+    assert seen_on_a_terminal(text) == piped
+    assert main(["check", "--backend", "numpy", "--json"]) == 0
+    assert "\r" not in capsys.readouterr().out
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "jax")
+def test_cases_of_one_shape_share_a_program(target):
+    """JAX compiles each program once, two for a gradient, and neither arrays nor casts."""
+    import jax
+
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **more: compiled.append(more["fun_name"]) if "backend_compile" in event else None
+    )
+    jax.clear_caches()
+    try:
+        assert testing.conformance(target, ("nll_loss",)).ok
+    finally:
+        jax.monitoring.clear_event_listeners()
+    programs = [
+        (case.cotangent is not None, str([(k, d, a.shape) for k, (d, a) in case.arrays.items()]), str(case.options))
+        for case in testing.cases("nll_loss")
+    ]
+    assert 0 < compiled.count("jit(_program)") <= sum(1 + program[0] for program in set(programs))
+    assert len(compiled) - compiled.count("jit(_program)") <= 2  # constants, once
+
+
 def test_json(capsys):
     assert main(["check", "--backend", "numpy", "--json"]) == 0
     out = json.loads(capsys.readouterr().out)

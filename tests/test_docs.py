@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
 import re
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import axisoft
+import axisoft.testing
 from axisoft import _backends
 
 HERE = Path(__file__).resolve().parent.parent
-DOCUMENTS = [HERE / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
-    (HERE / "docs").glob("*.md")
-)
+BUILT = {".venv", ".nox", ".git", "build", "dist", "node_modules"}
+DOCUMENTS = sorted(path for path in HERE.rglob("*.md") if not BUILT & set(path.relative_to(HERE).parts))
+# What the calls that documents quote in passing are made with.
+QUOTED = {
+    "logits": np.linspace(-3, 3, 72).reshape(2, 4, 3, 3),
+    "classes": np.zeros((2, 3, 3), dtype=int),
+    "labels": np.ones((2, 4, 3, 3)),
+    "targets": np.zeros((2, 4, 3), dtype=int),
+    "weight": np.ones(4),
+    "more": np.full((4, 1, 1), 3.0),
+    "inside": np.ones((2, 3, 3)),
+}
+
+
+def named(path):
+    return path.relative_to(HERE).as_posix()
+
+
 EXAMPLES = re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(), re.DOTALL)
 
 
@@ -33,6 +53,40 @@ def test_examples_run(target):
     for example in EXAMPLES:
         if library(example) == target.backend.name:
             exec(compile(example, "README.md", "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_what_documents_quote_can_be_called(path):
+    """Calls of axisoft in the text: its functions are called, anything else is there and takes such arguments."""
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    calls = re.findall(r"`(axisoft\.[\w.]+\([^`]*\))`", text) + re.findall(
+        r"^    (axisoft\.\w+\(.*\))$", text, re.MULTILINE
+    )
+    if named(path) in ("examples/unet/README.md", "examples/wafer/README.md", "docs/how-it-works.md"):
+        assert calls
+    for call in calls:
+        tree = ast.parse(" ".join(call.split()), mode="eval")
+        if call.startswith("axisoft.testing."):
+            function = eval(ast.unparse(tree.body.func), {"axisoft": axisoft})
+            inspect.signature(function).bind(*tree.body.args, **{k.arg: k.value for k in tree.body.keywords})
+        else:
+            eval(compile(tree, str(path), "eval"), {"axisoft": axisoft, **QUOTED})
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_python_in_any_document_runs(path):
+    """Those of the README run on their own backends, those of docs/porting.md in test_compat_docs.py."""
+    if path.name not in ("README.md", "porting.md") or path.parent.parent == HERE / "examples":
+        names = {}
+        for example in re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL):
+            exec(compile(example, str(path), "exec"), names)
+
+
+def test_how_documents_and_examples_install_it():
+    """It is on no registry: in a clone, `pip install .`, with an extra or two."""
+    sources = [*DOCUMENTS, *(HERE / "examples").rglob("*.py"), *(HERE / "axisoft").rglob("*.py")]
+    for path in sources:
+        assert not re.search(r"pip install (?:[^`&|;\n]* )?[\"']?axisoft\b", path.read_text()), path
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +112,21 @@ def test_every_table_is_somewhere_and_a_spoiled_one_is_mended(tables):
     assert tables.filled(text.replace("8 + g", "9 + g")) != text.replace("8 + g", "9 + g")
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_document_is_read():
+    names = {named(path) for path in DOCUMENTS}
+    assert {"README.md", "docs/backends.md", "examples/unet/README.md", "examples/wafer/README.md"} < names
+    assert "bench/results/cpu.md" in names
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
 def test_what_documents_point_to_is_there(path):
     text = path.read_text()
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert link.startswith("https://") or (path.parent / link).exists(), link
     for name in re.findall(r"`((?:axisoft|tests|docs|examples)/[\w./-]+)`", text):
         assert (HERE / name).exists(), name
+    for name in re.findall(r"(?:`|python |nox.* )((?:[\w.-]+/)*\w+\.py)\b", text):
+        assert any((folder / name).exists() for folder in (HERE, path.parent, *HERE.glob("axisoft/**/"))), name
     assert not re.search(r"(?<![\w.])/(?:home|root|tmp|work|usr)/", text)
 
 
@@ -88,3 +150,11 @@ def test_ci_and_nox_have_the_same_sessions():
     matrix = re.search(r"session: \[(.*?)\]", workflow)[1]
     assert re.findall(r'"(\w+)"', sessions) == [name.strip() for name in matrix.split(",")]
     assert "cupy" not in re.findall(r'"(\w+)"', sessions)
+    project = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
+    said = "Programming Language :: Python :: "
+    pythons = [word.removeprefix(said) for word in project["classifiers"] if word.startswith(f"{said}3.")]
+    assert pythons[0] == project["requires-python"].removeprefix(">=")
+    asked = re.search(r"python-version: \|\n((?: +[\d.]+\n)+)", workflow)[1].split()
+    assert asked[::-1] == pythons
+    for session in ("jax", "torch"):
+        assert re.findall(rf'session: {session}, python: "(.*?)"', workflow) == pythons[1:]

@@ -38,12 +38,12 @@ TABLE = {
     "None": (
         lambda: ax.logsumexp(None),
         TypeError,
-        "logsumexp: x is None, not an array; convert it first, for example with numpy.asarray(x).",
+        "logsumexp: x is None, not an array; pass an array in its place.",
     ),
     "an object": (
         lambda: ax.softplus(Thing()),
         TypeError,
-        "softplus: x is a Thing, not an array; convert it first, for example with numpy.asarray(x).",
+        "softplus: x is a Thing, not an array; pass an array in its place.",
     ),
     "a list of targets": (
         lambda: ax.cross_entropy(X, [0, 4]),
@@ -53,7 +53,7 @@ TABLE = {
     "targets left out": (
         lambda: ax.cross_entropy(X, None),
         TypeError,
-        "cross_entropy: targets is None, not an array; convert it first, for example with numpy.asarray(targets).",
+        "cross_entropy: targets is None, not an array; pass an array in its place.",
     ),
     "a list of weights": (
         lambda: ax.cross_entropy(X, T, weight=[1.0] * 5),
@@ -117,7 +117,12 @@ TABLE = {
     "an axis of an array without axes": (
         lambda: ax.softmax(np.float64(1.0)),
         ValueError,
-        "softmax: axis -1 is out of bounds for x with shape (); an array without axes has none.",
+        "softmax: axis -1 is out of bounds for x with shape (); use None for an array without axes.",
+    ),
+    "a class axis of an array without axes": (
+        lambda: ax.cross_entropy(np.float64(1.0), np.asarray(0)),
+        ValueError,
+        "cross_entropy: axis -1 is out of bounds for logits with shape (); give it a class axis.",
     ),
     "a repeated axis": (
         lambda: ax.softmax(X, axis=(1, -1)),
@@ -180,20 +185,17 @@ TABLE = {
     "an integer dtype": (
         lambda: ax.softmax(X, dtype=np.int32),
         TypeError,
-        "softmax: dtype is int32, not a real floating dtype; "
-        "pass a real floating dtype of the same library as the array, for example float32, or None.",
+        "softmax: dtype is numpy.int32, not a real floating dtype of numpy; pass numpy.float32 or None.",
     ),
     "a complex dtype": (
         lambda: ax.cross_entropy(X, T, dtype=np.complex64),
         TypeError,
-        "cross_entropy: dtype is complex64, not a real floating dtype; "
-        "pass a real floating dtype of the same library as the array, for example float32, or None.",
+        "cross_entropy: dtype is numpy.complex64, not a real floating dtype of numpy; pass numpy.float32 or None.",
     ),
     "a dtype that is none": (
         lambda: ax.softmax(X, dtype="flaot32"),
         TypeError,
-        "softmax: dtype is 'flaot32', not a real floating dtype; "
-        "pass a real floating dtype of the same library as the array, for example float32, or None.",
+        "softmax: dtype is 'flaot32', not a real floating dtype of numpy; pass numpy.float32 or None.",
     ),
     "an integer dtype of a function of each element": (
         lambda: ax.softplus(X, dtype="int64"),
@@ -205,13 +207,25 @@ TABLE = {
         lambda: ax.cross_entropy(X, np.zeros(5, dtype=int)),
         ValueError,
         "cross_entropy: targets with shape (5,) do not fit logits with shape (2, 5) and class axis 1; "
-        "class indices need shape (2,), or choose the class axis with axis=.",
+        "class indices need shape (2,), or choose the class axis with axis=0.",
     ),
-    "targets in the shape of the logits": (
+    "targets of a shape that fits no axis": (
+        lambda: ax.cross_entropy(X, np.zeros(7, dtype=int)),
+        ValueError,
+        "cross_entropy: targets with shape (7,) do not fit logits with shape (2, 5) and class axis 1; "
+        "class indices need shape (2,).",
+    ),
+    "one-hot targets of integers": (
         lambda: ax.cross_entropy(X, np.zeros((2, 5), dtype=int)),
         ValueError,
-        "cross_entropy: targets with shape (2, 5) do not fit logits with shape (2, 5) and class axis 1; "
-        "class indices need shape (2,), or choose the class axis with axis=.",
+        "cross_entropy: targets with shape (2, 5) and dtype int64 are as large as logits, as one-hot classes are; "
+        "pass numpy.argmax(targets, axis=1), or a floating dtype.",
+    ),
+    "one-hot targets of nll_loss": (
+        lambda: ax.nll_loss(X.T, np.zeros((5, 2), dtype=np.uint8), axis=0),
+        ValueError,
+        "nll_loss: targets with shape (5, 2) and dtype uint8 are as large as log_probs, as one-hot classes are; "
+        "pass numpy.argmax(targets, axis=0).",
     ),
     "probabilities of the wrong shape": (
         lambda: ax.cross_entropy(X, np.zeros(2)),
@@ -369,6 +383,18 @@ TABLE = {
         "binary_cross_entropy_with_logits: sample_weight with shape (3, 1) does not broadcast to "
         "logits with shape (2, 5); each of its axes, counted from the last, must be 1 or agree.",
     ),
+    "labels of 0 and 255": (
+        lambda: ax.binary_cross_entropy_with_logits(X, np.asarray([[0, 1, 1, 0, 1], [0, 0, 255, 0, 0]])),
+        ValueError,
+        "binary_cross_entropy_with_logits: targets holds label 255 at (1, 2), but integer labels are 0 and 1; "
+        "pass booleans, for example targets != 0, or labels of a floating dtype if these are meant.",
+    ),
+    "labels of minus one and one": (
+        lambda: ax.binary_cross_entropy_with_logits(X[0, :2], np.asarray([1, -1], dtype=np.int8)),
+        ValueError,
+        "binary_cross_entropy_with_logits: targets holds label -1 at (1,), but integer labels are 0 and 1; "
+        "pass booleans, for example targets > 0, or labels of a floating dtype if these are meant.",
+    ),
     "an unknown reduction of labels": (
         lambda: ax.binary_cross_entropy_with_logits(X, P, reduction="max"),
         ValueError,
@@ -423,7 +449,7 @@ TABLE = {
     "no cotangent": (
         lambda: ax.vjp(ax.cross_entropy, X, T)[1](None),
         TypeError,
-        "vjp: cotangent is None, not an array; convert it first, for example with numpy.asarray(cotangent).",
+        "vjp: cotangent is None, not an array; pass an array in its place.",
     ),
     "a complex cotangent": (
         lambda: ax.vjp(ax.softmax, X)[1](X * 1j),
@@ -528,7 +554,7 @@ def test_a_numpy_integer_never_wraps_on_its_way_to_jax(target):
             ax.cross_entropy(x, np.asarray([0, 2**32]))
     assert str(caught.value) == (
         "cross_entropy: targets holds 4294967296, which does not fit int32; "
-        "convert it to an array of that library first, or enable its 64-bit types."
+        "enable the 64-bit types of JAX, jax_enable_x64, or give it smaller values."
     )
 
 

@@ -197,9 +197,9 @@ def kinds_of(function):
 
 @pytest.mark.parametrize("name", sorted(set(axisoft.__all__) - SETTINGS))
 def test_docstrings_say_all_there_is_to_say(name):
-    text = getattr(axisoft, name).__doc__
+    text = inspect.getdoc(getattr(axisoft, name))  # from 3.13 on, Python takes the indentation away itself
     for heading in ("Parameters", "Returns", "Raises", "Notes", "Examples"):
-        assert f"    {heading}\n    {'-' * len(heading)}\n" in text, heading
+        assert f"\n{heading}\n{'-' * len(heading)}\n" in text, heading
 
 
 @pytest.mark.parametrize(
@@ -237,20 +237,3 @@ def test_a_library_without_a_row_works(monkeypatch, target):
     x, t = target.array([[1.0, 2.0], [3.0, 0.0]], "float64"), target.array([0, 1], "int")
     assert abs(float(axisoft.cross_entropy(x, t)) - 2.1809243) < 1e-6
     assert abs(float(axisoft.softmax(x)[0, 0]) - 0.2689414) < 1e-6
-
-
-def test_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr("axisoft._threads._chosen", None)
-    monkeypatch.delenv("AXISOFT_NUM_THREADS", raising=False)
-    assert axisoft.get_num_threads() >= 1
-    monkeypatch.setenv("AXISOFT_NUM_THREADS", "3")
-    assert axisoft.get_num_threads() == 3
-    axisoft.set_num_threads(2)
-    assert axisoft.get_num_threads() == 2
-    monkeypatch.setattr("axisoft._threads._chosen", None)
-    for text in ("0", "-1", "many", "1.5"):
-        monkeypatch.setenv("AXISOFT_NUM_THREADS", text)
-        with pytest.raises(
-            ValueError, match=f"get_num_threads: AXISOFT_NUM_THREADS is '{text}'; set it to a whole number"
-        ):
-            axisoft.get_num_threads()

@@ -265,3 +265,10 @@ def gradients_of_facades(a: jax.Array, t: jax.Array) -> None:
     assert_type(ax.value_and_grad(functional.cross_entropy)(tensor, classes)[0], torch.Tensor)
     assert_type(ax.vjp(optax.softmax_cross_entropy, a, t, axis=0)[0], jax.Array)
     assert_type(ax.vjp(scipy.softmax, a, axis=0)[0], Any)
+
+
+def packages() -> None:
+    """Without an import of their own."""
+    assert_type(ax.testing.conformance("numpy").ok, bool)
+    assert_type(ax.compat.torch.softmax(tensor, dim=1), torch.Tensor)
+    _ = ax.tesitng  # type: ignore[attr-defined]

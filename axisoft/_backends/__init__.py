@@ -119,6 +119,11 @@ def is_known(x: Any, xp: Any) -> bool:
     return not hasattr(module, "is_known") or bool(module.is_known(x))
 
 
+def lengths(x: Any) -> tuple[int, ...]:
+    """The shape in numbers, of an array whose library has arrays for lengths while it traces."""
+    return tuple(executor(namespace(x)).lengths(x))
+
+
 def together(arrays: list[Any], xp: Any) -> list[Any]:
     """The arrays of one call, as its library can compute with them together."""
     module = executor(xp)

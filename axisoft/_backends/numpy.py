@@ -9,8 +9,10 @@ import contextvars
 import itertools
 import math
 import os
+import queue
+import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import array_api_compat.numpy as compat
@@ -279,26 +281,51 @@ class _Tiles(tiles.Tiles):
 
 
 class _Pool:
-    """Threads that wait for tiles. A forked child has none of its parent's, and makes its own."""
+    """Threads that wait for tiles. A forked child has none of its parent's, and makes its own.
+
+    They are daemons of this module: concurrent.futures has its own joined at exit, so that it cannot even be imported
+    once the main thread has ended, when other threads and what ``atexit`` runs may still call. Threads only help: where
+    none can be started any more, the calling one does all.
+    """
 
     def __init__(self):
         self.forget()
 
     def forget(self):
-        self.lock, self.threads = threading.Lock(), 0
-        self.executor: ThreadPoolExecutor | None = None
+        # A lock that its holder may take again: a call may come out of a finalizer or a signal handler amid another.
+        self.lock, self.threads = threading.RLock(), 0
+        self.waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def submit(self, run, threads):
-        """Up to ``threads`` futures of ``run``: none once the interpreter has begun to exit."""
+        """Up to ``threads`` futures of ``run``."""
+        if sys.is_finalizing():  # threads that have been started never run again, and new ones not at all
+            return []
         with self.lock:
-            if threads > self.threads:
-                if self.executor is not None:
-                    self.executor.shutdown(wait=False)
-                self.threads, self.executor = threads, ThreadPoolExecutor(threads, thread_name_prefix="axisoft")
+            while self.threads < threads and self._start():
+                pass
+            futures: list[Future[None]] = [Future() for _ in range(min(threads, self.threads))]
+            for future in futures:
+                self.waiting.put((future, run))
+        return futures
+
+    def _start(self):
+        try:
+            threading.Thread(target=_work, args=(self.waiting,), name="axisoft", daemon=True).start()
+        except RuntimeError:  # no room for another, or the interpreter has begun to exit
+            return False
+        self.threads += 1
+        return True
+
+
+def _work(waiting):
+    while True:
+        future, run = waiting.get()
+        if future.set_running_or_notify_cancel():
             try:
-                return [self.executor.submit(run) for _ in range(threads)] if self.executor else []
-            except RuntimeError:
-                return []
+                future.set_result(run())
+            except BaseException as error:
+                future.set_exception(error)
+        del future, run  # they hold arrays, and the next may be long in coming
 
 
 _pool = _Pool()

@@ -4,11 +4,13 @@ One grammar: ``function: what is wrong, with the value; the way out.`` The tests
 """
 
 from axisoft._check.arrays import arrays
-from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_axes, same_shape
-from axisoft._check.classes import indices, over_classes
+from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_axes
+from axisoft._check.classes import indices, labels, over_classes
 from axisoft._check.dtypes import dtypes, kind_of
-from axisoft._check.functions import cotangent, differentiable, no_axes, own_function, planned
+from axisoft._check.functions import cotangent, differentiable, names, no_axes, own_function, planned
+from axisoft._check.lengths import lengths
 from axisoft._check.options import flag, integer, number, reduction, threads, threads_in
+from axisoft._check.slips import spelled
 
 __all__ = [
     "arrays",
@@ -23,7 +25,10 @@ __all__ = [
     "indices",
     "integer",
     "kind_of",
+    "labels",
+    "lengths",
     "mask",
+    "names",
     "no_axes",
     "number",
     "over_axes",
@@ -31,7 +36,7 @@ __all__ = [
     "own_function",
     "planned",
     "reduction",
-    "same_shape",
+    "spelled",
     "threads",
     "threads_in",
 ]

@@ -7,12 +7,15 @@ from typing import Any
 import array_api_compat as compat
 
 from axisoft import _backends
+from axisoft._check import foreign
 from axisoft._check.dtypes import kind_of
+from axisoft._check.lengths import lengths
 from axisoft._check.text import a as _a
-from axisoft._check.text import shape as _shape
 
-# What the checks of an array found, by its type and dtype: its namespace. A microsecond each time otherwise.
-_SOUND: dict[tuple[type, Any], Any] = {}
+# What the checks of an array found, by its type, its dtype and its form: its namespace. A microsecond otherwise.
+_SOUND: dict[tuple[type, Any, Any], Any] = {}
+# By type, what tells forms apart that its dtype does not tell; most have none.
+FORMS: dict[type, Any] = {}
 
 
 def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
@@ -21,8 +24,9 @@ def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
     spaces = {}
     for name, a in named.items():
         if a is not None or name in (first, "targets", "cotangent"):
-            found = _SOUND.get((type(a), getattr(a, "dtype", None)))
-            spaces[name] = _sound(function, name, a) if found is None else found
+            form = FORMS.get(type(a))
+            found = _SOUND.get((type(a), getattr(a, "dtype", None), form and form(a)))
+            spaces[name] = _sound(function, name, a, named) if found is None else found
     xp = spaces[first]
     if len(spaces) > 1:
         if any(space is not xp for space in spaces.values()):
@@ -32,29 +36,25 @@ def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
     return xp, list(named.values())
 
 
-def _sound(function: str, name: str, a: Any) -> Any:
+def _sound(function: str, name: str, a: Any, named: dict[str, Any]) -> Any:
     """The namespace of an array that axisoft can use."""
-    xp = _namespace(function, name, a)
-    _real(function, name, a, xp)
-    if any(n != n for n in a.shape):  # Dask's word for an axis whose length depends on values
-        hint = f"find it first, for example with {name}.compute_chunk_sizes()"
-        raise ValueError(f"{function}: {name} has shape {_shape(a)}, with an axis of unknown length; {hint}.")
-    if not compat.is_dask_array(a) and len(_SOUND) < 256:
-        _SOUND[type(a), a.dtype] = xp
-    return xp
-
-
-def _namespace(function: str, name: str, a: Any) -> Any:
     try:
         xp = _backends.namespace(a)
     except TypeError:
-        # Not a sentence of its own per kind of thing: the type says what it is, and the way out is the same.
-        what = "None" if a is None else _a(type(a).__name__)
-        hint = f"convert it first, for example with numpy.asarray({name})"
-        raise TypeError(f"{function}: {name} is {what}, not an array; {hint}.") from None
-    if type(a).__name__ == "MaskedArray":
-        hint = f"pass {name}.data, and where=~{name}.mask to the functions that take a mask"
-        raise TypeError(f"{function}: {name} is a numpy MaskedArray, whose mask would be lost; {hint}.")
+        beside = {other: array for other, array in named.items() if other != name}
+        raise TypeError(foreign.no_array(function, name, a, beside)) from None
+    wrong = foreign.odd_array(function, name, a)
+    if wrong is not None:
+        raise TypeError(wrong)
+    _real(function, name, a, xp)
+    if any(n != n for n in lengths(a)):  # Dask's word for an axis whose length depends on values
+        hint = f"find it first, for example with {name}.compute_chunk_sizes()"
+        raise ValueError(f"{function}: {name} has shape {lengths(a)}, with an axis of unknown length; {hint}.")
+    if len(_SOUND) < 256 and not compat.is_dask_array(a) and foreign.ragged_axis(a) is None:
+        form = None
+        if _backends.name_of(xp) == "torch":
+            form = FORMS.setdefault(type(a), foreign.form)(a)
+        _SOUND[type(a), a.dtype, form] = xp
     return xp
 
 
@@ -81,7 +81,7 @@ def _adopt(function: str, name: str, a: Any, xp: Any) -> Any:
         info = xp.iinfo(adopted.dtype)
         wrong = next((int(v) for v in (a.min(), a.max()) if not info.min <= int(v) <= info.max), None)
         if wrong is not None:
-            hint = "convert it to an array of that library first, or enable its 64-bit types"
+            hint = "enable the 64-bit types of JAX, jax_enable_x64, or give it smaller values"
             raise ValueError(f"{function}: {name} holds {wrong}, which does not fit {adopted.dtype}; {hint}.")
     return adopted
 
@@ -103,4 +103,6 @@ def _real(function: str, name: str, a: Any, xp: Any) -> None:
         raise TypeError(f"{function}: {name} has dtype {a.dtype}, and complex numbers have no order; {hint}.")
     if kind == "other":
         hint = "convert it to a floating, integer or boolean dtype"
+        if getattr(a, "is_quantized", False):
+            hint = f"pass {name}.dequantize()"
         raise TypeError(f"{function}: {name} has dtype {a.dtype}, which is not a real one; {hint}.")

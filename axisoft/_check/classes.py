@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from axisoft import _backends
-from axisoft._check.arrays import arrays
-from axisoft._check.axes import axis_of, broadcasts, mask
+from axisoft._check.arrays import FORMS, arrays
+from axisoft._check.axes import axis_of, broadcasts, mask, packed, same_shape
 from axisoft._check.dtypes import dtypes, kind_of
+from axisoft._check.foreign import library_of, ragged_axis
+from axisoft._check.lengths import agree, lengths
 from axisoft._check.options import integer, number, reduction
 from axisoft._check.plain import PLAIN, keep
-from axisoft._check.text import shape as _shape
 
 
 def over_classes(
@@ -23,8 +24,9 @@ def over_classes(
     """
     key = None
     if type(axis) is int and type(how) is str and _left_out(more, options):
-        one = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis
-        key = (*one, function, type(targets), getattr(targets, "dtype", None), how)
+        form, other = FORMS.get(type(x)), FORMS.get(type(targets))
+        one = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis, form and form(x)
+        key = (*one, function, type(targets), getattr(targets, "dtype", None), how, other and other(targets))
         known = PLAIN.get(key)
         if known is not None and _fit(function, x, targets, known):
             return (x, targets, None, None, None) if len(more) > 3 else (x, targets, None, None), known
@@ -57,16 +59,16 @@ _BELOW = {"label_smoothing": 1.0, "z_loss": math.inf}
 
 def _fit(function: str, x: Any, targets: Any, static: dict[str, Any]) -> bool:
     """Whether class indices fit the logits, as to values, shapes and devices, in a call like one that was checked."""
-    shape, axis, xp = x.shape, static["axis"], static["xp"]
+    shape, axis, xp = lengths(x), static["axis"], static["xp"]
     count = shape[axis]
-    if not count or tuple(targets.shape) != (*shape[:axis], *shape[axis + 1 :]):
+    if count == 0 or not agree(lengths(targets), (*shape[:axis], *shape[axis + 1 :])):
         return False
     seen = _backends.values(targets, xp)
     if (seen is not None and _backends.is_known(targets, xp)) is not static["checked"]:
         return False
     if _backends.device(x, xp) != _backends.device(targets, xp):
         return False
-    if seen is not None and math.prod(shape):
+    if seen is not None:
         _check_classes(function, seen, count, None)
     return True
 
@@ -87,19 +89,21 @@ def classification(
     soft: bool,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arrays of a loss over classes and its options, checked and cast. ``soft``: probabilities may be targets."""
-    reduced = tuple(x.shape[:axis]) + tuple(x.shape[axis + 1 :])
+    shape = lengths(x)
+    reduced = (*shape[:axis], *shape[axis + 1 :])
     probabilities, checked = _targets(function, targets, x, axis, reduced, xp, name, soft), False
     _class_weight(function, weight, x, axis, name)
     if sample_weight is not None:
         broadcasts(function, "sample_weight", sample_weight, reduced, f"the losses with shape {reduced}")
     reduction(function, how)
+    packed(function, name, x, probabilities and how == "none")
     ignore_index = integer(function, "ignore_index", ignore_index)
     if probabilities:
         if ignore_index is not None:
             hint = "give the samples to leave out a sample_weight of 0"
             raise ValueError(f"{function}: ignore_index is {ignore_index}, but targets are probabilities; {hint}.")
     else:
-        targets, ignore_index, checked = indices(function, targets, x.shape[axis], ignore_index, xp)
+        targets, ignore_index, checked = indices(function, targets, shape[axis], ignore_index, xp)
     weighted = probabilities or ignore_index is not None or weight is not None or sample_weight is not None
     static = {"xp": xp, **dtypes(function, xp, x, dtype, loss=True), "floats": (1, 2, 3) if probabilities else (2, 3)}
     static |= {"reduction": how, "weighted": weighted, "axis": axis, "ignore_index": ignore_index}
@@ -111,27 +115,32 @@ def _targets(
     function: str, targets: Any, x: Any, axis: int, reduced: tuple[int, ...], xp: Any, name: str, soft: bool
 ) -> bool:
     """Whether the targets are probabilities rather than class indices."""
-    if x.shape[axis] == 0:
+    if lengths(x)[axis] == 0:
         hint = "give that axis at least one class"
-        raise ValueError(f"{function}: {name} with shape {_shape(x)} has no classes along axis {axis}; {hint}.")
+        raise ValueError(f"{function}: {name} with shape {lengths(x)} has no classes along axis {axis}; {hint}.")
     kind = kind_of(xp, targets.dtype)
+    given, shape = lengths(targets), lengths(x)
+    said = f"do not fit {name} with shape {shape}"
     if kind == "floating" and soft:
-        if tuple(targets.shape) != tuple(x.shape):
-            hint = f"class probabilities need shape {_shape(x)}, class indices an integer dtype and shape {reduced}"
-            raise ValueError(
-                f"{function}: targets with shape {_shape(targets)} and dtype {targets.dtype} do not fit "
-                f"{name} with shape {_shape(x)}; {hint}."
-            )
+        if not agree(given, shape):
+            hint = f"class probabilities need shape {shape}, class indices an integer dtype and shape {reduced}"
+            what = f"targets with shape {given} and dtype {targets.dtype}"
+            raise ValueError(f"{function}: {what} {said}; {hint}.")
         return True
     if kind != "integer":
         hint = "class indices need an integer dtype" + (", class probabilities a floating one" if soft else "")
         raise TypeError(f"{function}: targets has dtype {targets.dtype}; {hint}.")
-    if tuple(targets.shape) != reduced:
-        hint = f"class indices need shape {reduced}, or choose the class axis with axis="
-        raise ValueError(
-            f"{function}: targets with shape {_shape(targets)} do not fit {name} with shape {_shape(x)} "
-            f"and class axis {axis}; {hint}."
-        )
+    if given == shape and shape != reduced:
+        index = "targets.long()" if str(targets.dtype) in _UNORDERED else "targets"
+        hint = f"pass {library_of(xp)}.argmax({index}, axis={axis})" + (", or a floating dtype" if soft else "")
+        what = f"targets with shape {given} and dtype {targets.dtype} are as large as {name}, as one-hot classes are"
+        raise ValueError(f"{function}: {what}; {hint}.")
+    if not agree(given, reduced):
+        hint = f"class indices need shape {reduced}"
+        other = next((i for i in range(len(shape)) if given == (*shape[:i], *shape[i + 1 :])), None)
+        if other is not None:
+            hint += f", or choose the class axis with axis={other}"
+        raise ValueError(f"{function}: targets with shape {given} {said} and class axis {axis}; {hint}.")
     return False
 
 
@@ -148,7 +157,7 @@ def indices(function: str, targets: Any, count: int, ignore_index: int | None, x
         if not info.min <= ignore_index <= info.max:
             ignore_index = None
     seen = _backends.values(targets, xp)
-    if seen is not None and math.prod(targets.shape):
+    if seen is not None:
         _check_classes(function, seen, count, ignore_index)
     checked = seen is not None and _backends.is_known(targets, xp)
     if targets.dtype == xp.int64:  # the widest, so the index dtype of a library that has it
@@ -164,44 +173,76 @@ def _wrapped(value: int | None, dtype: Any, xp: Any) -> int | None:
 
 # Up to this many class indices are looked at as a list: less than a microsecond, where two reductions take four.
 FEW = 64
+# PyTorch has neither order nor minimum of these. As int64, what does not fit turns negative, and so is no class either.
+_UNORDERED = ("torch.uint16", "torch.uint32", "torch.uint64")
 
 
 def _are_classes(targets: Any, count: int, xp: Any) -> bool:
     """Whether the smallest and the largest index, and so all of them, are in [0, count)."""
+    if 0 in targets.shape:
+        return True
     if math.prod(targets.shape) > FEW or not hasattr(targets, "tolist"):
-        return bool(xp.min(targets) >= 0) and bool(xp.max(targets) < count)
+        if str(targets.dtype) in _UNORDERED:
+            targets = xp.astype(targets, xp.int64)
+        # As Python's numbers: a narrow dtype need not hold the count that it is compared with.
+        return int(xp.min(targets)) >= 0 and int(xp.max(targets)) < count
     found = (targets if len(targets.shape) == 1 else xp.reshape(targets, (-1,))).tolist()
     return bool(min(found) >= 0 and max(found) < count)
 
 
-def _check_classes(function: str, targets: Any, count: int, ignore_index: int | None) -> None:
+def _outside(targets: Any, count: int, ignore_index: int | None = None) -> tuple[int, tuple[int, ...]] | None:
+    """The first index outside [0, count) that is not ignored, and its place; None if there is none."""
     xp = _backends.namespace(targets)
     if _are_classes(targets, count, xp):
-        return
+        return None
     wide = targets if targets.dtype == xp.int64 else xp.astype(targets, xp.int64)
     bad = (wide < 0) | (wide >= count)
     if ignore_index is not None:
         bad = bad & (wide != _wrapped(ignore_index, xp.int64, xp))
     if not bool(xp.any(bad)):
-        return
+        return None
     flat = int(xp.argmax(xp.astype(xp.reshape(bad, (-1,)), xp.int32)))
     position = []
     for n in reversed(targets.shape):
         flat, i = divmod(flat, n)
         position.append(i)
     at = tuple(reversed(position))
+    value = int(wide[at])
+    wrapped = value < 0 and "uint" in str(targets.dtype)
+    return value + 2**64 if wrapped else value, at
+
+
+def _check_classes(function: str, targets: Any, count: int, ignore_index: int | None) -> None:
+    found = _outside(targets, count, ignore_index)
+    if found is None:
+        return
+    value, at = found
     ignored = "set ignore_index to leave samples out" if ignore_index is None else f"ignore_index is {ignore_index}"
     hint = f"class indices are in [0, {count}), and {ignored}"
-    value = int(targets[at])
     there = "is 1 class" if count == 1 else f"are {count} classes"
     raise IndexError(f"{function}: targets holds class {value} at {at}, but there {there}; {hint}.")
 
 
+def labels(function: str, logits: Any, targets: Any, how: Any, xp: Any) -> None:
+    """An error for integer labels other than 0 and 1, where values can be read. Others mean what they say."""
+    same_shape(function, targets, logits)
+    packed(function, "logits", logits, how == "none")
+    if kind_of(xp, targets.dtype) != "integer" or ragged_axis(targets) is not None or 0 in targets.shape:
+        return
+    seen = _backends.values(targets, xp)
+    found = None if seen is None else _outside(seen, 2)
+    if found is not None:
+        value, at = found
+        true = "targets > 0" if value < 0 else "targets != 0"
+        hint = f"pass booleans, for example {true}, or labels of a floating dtype if these are meant"
+        raise ValueError(f"{function}: targets holds label {value} at {at}, but integer labels are 0 and 1; {hint}.")
+
+
 def _class_weight(function: str, weight: Any, x: Any, axis: int, name: str) -> None:
-    count = x.shape[axis]
-    if weight is not None and tuple(weight.shape) != (count,):
+    count = lengths(x)[axis]
+    if weight is not None and not agree(lengths(weight), (count,)):
         hint = f"give one weight per class, shape ({count},)"
         raise ValueError(
-            f"{function}: weight with shape {_shape(weight)} does not fit {name} with shape {_shape(x)} "
+            f"{function}: weight with shape {lengths(weight)} does not fit {name} with shape {lengths(x)} "
             f"and class axis {axis}; {hint}."
         )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from axisoft._check.foreign import dtypes_of
+from axisoft._check.text import nearest
+
 
 def kind_of(xp: Any, dtype: Any) -> str:
     """``"floating"``, ``"integer"``, ``"bool"``, ``"complex"`` or ``"other"``."""
@@ -55,20 +58,50 @@ def dtypes(function: str, xp: Any, x: Any, dtype: Any, *, loss: bool = False) ->
 def _dtypes(function: str, xp: Any, x: Any, dtype: Any, loss: bool) -> dict[str, Any]:
     given = None
     if dtype is not None:
-        given = getattr(xp, dtype, dtype) if isinstance(dtype, str) else dtype
-        try:
-            kind = kind_of(xp, given)
-        except TypeError:  # not hashable, so no dtype of any library
-            kind = "other"
-        if kind != "floating":
-            hint = "pass a real floating dtype of the same library as the array, for example float32, or None"
-            said = dtype.__name__ if isinstance(dtype, type) else repr(dtype)
-            raise TypeError(f"{function}: dtype is {said}, not a real floating dtype; {hint}.")
-        given = xp.empty(0, dtype=given).dtype  # a class that stands for a dtype becomes the dtype
-        start = given
+        given = start = _given(function, xp, dtype)
     elif kind_of(xp, x.dtype) == "floating":
         start = x.dtype
     else:
         start = xp.__array_namespace_info__().default_dtypes()["real floating"]
     compute, out = _compute(xp, start)
     return {"given": given, "dtype": compute, "out": compute if loss else out}
+
+
+def _given(function: str, xp: Any, dtype: Any) -> Any:
+    """The dtype that is asked for, by itself, by its name or by a class that stands for it."""
+    given = getattr(xp, dtype, dtype) if isinstance(dtype, str) else dtype
+    try:
+        if kind_of(xp, given) == "floating":
+            return xp.empty(0, dtype=given).dtype
+    except (TypeError, ValueError):  # not hashable, so no dtype of any library; or a bfloat16 of another library
+        pass
+    library = dtypes_of(xp)
+    hint = f"pass {library}.{_nearest(xp, dtype)} or None"
+    raise TypeError(f"{function}: dtype is {_said(dtype)}, not a real floating dtype of {library}; {hint}.")
+
+
+# What floating dtypes are called by Python, by NumPy's letters and by other libraries.
+_ALIASES = {"float": "float64", "f2": "float16", "e": "float16", "f4": "float32", "f": "float32", "single": "float32"}
+_ALIASES |= {"f8": "float64", "d": "float64", "double": "float64", "half": "float16", "longdouble": "float64"}
+
+
+def _nearest(xp: Any, dtype: Any) -> str:
+    """The floating dtype that was meant, or float32."""
+    has = [kind for kind in ("float16", "bfloat16", "float32", "float64") if hasattr(xp, kind)]
+    name = _ALIASES.get(_name(dtype), _name(dtype))
+    if name in has or name in _ALIASES.values() or not isinstance(dtype, str):
+        return name if name in has else "float32"
+    near = nearest(name, has)
+    return near if near and near[-2:] == name[-2:] else "float32"
+
+
+def _name(dtype: Any) -> str:
+    """A dtype's name without its library."""
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", None) or getattr(dtype, "name", None)
+    return str(name or dtype).rpartition(".")[2].lstrip("<>=|")
+
+
+def _said(dtype: Any) -> str:
+    if not isinstance(dtype, type):
+        return repr(dtype)
+    return dtype.__name__ if dtype.__module__ == "builtins" else f"{dtype.__module__}.{dtype.__name__}"

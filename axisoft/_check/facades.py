@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from axisoft._check.lengths import lengths as _shape
 from axisoft._check.text import a as _a
-from axisoft._check.text import shape as _shape
 
 # Words of the texts that are English nouns as well as names. They are names as the subject of a text and before "=".
 _NOUNS = ("axis",)

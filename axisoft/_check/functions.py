@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from axisoft._check.arrays import arrays
 from axisoft._check.dtypes import kind_of
+from axisoft._check.lengths import agree, lengths
 from axisoft._check.text import a as _a
-from axisoft._check.text import shape as _shape
+from axisoft._check.text import nearest
 
 
 def own_function(function: str, fun: Any) -> None:
@@ -30,14 +32,27 @@ def _no_function(function: str, fun: Any) -> None:
     raise TypeError(f"{function}: fun is {said}, not a function of arrays from axisoft; {hint}.")
 
 
+def names(function: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
+    """The names of functions; all that are known unless some are given."""
+    if isinstance(given, str):
+        hint = f"pass a tuple of names, ({given!r},)"
+        raise TypeError(f"{function}: functions is {given!r}, a string by itself; {hint}.")
+    for name in given or ():
+        if name not in known:
+            near = nearest(name, known) if isinstance(name, str) else None
+            hint = f"use {near!r}" if near else f"use some of {', '.join(known)}"
+            raise ValueError(f"{function}: functions holds {name!r}, which has no golden values; {hint}.")
+    return tuple(given or known)
+
+
 def cotangent(function: str, g: Any, out: Any, name: str) -> Any:
     """The cotangent as an array of the result's library."""
     _, (_, g) = arrays(function, result=out, cotangent=g)
-    if tuple(g.shape) != tuple(out.shape):
+    if not agree(lengths(g), lengths(out)):
         hint = "give it the shape of the result"
         raise ValueError(
-            f"{function}: cotangent with shape {_shape(g)} does not fit the result of {name} "
-            f"with shape {_shape(out)}; {hint}."
+            f"{function}: cotangent with shape {lengths(g)} does not fit the result of {name} "
+            f"with shape {lengths(out)}; {hint}."
         )
     return g
 
@@ -50,5 +65,5 @@ def differentiable(function: str, name: str, x: Any, xp: Any) -> None:
 
 def no_axes(function: str, value: Any, name: str) -> None:
     if value.shape != ():
-        what = f"the value of {name} has shape {_shape(value)}, and only one without axes has a gradient"
+        what = f"the value of {name} has shape {lengths(value)}, and only one without axes has a gradient"
         raise ValueError(f"{function}: {what}; reduce it, or use axisoft.vjp.")

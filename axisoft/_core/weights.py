@@ -240,9 +240,11 @@ def everything(x, xp):
 def _divisor(losses, weights, xp):
     if weights is None:
         n = count(losses, xp)
+        if n is not None:
+            return float(max(n, 1)), None
         # Integers: a sum of floating ones may get stuck at 2**24.
-        n = float(max(n, 1)) if n is not None else xp.sum(xp.ones_like(losses, dtype=xp.int32))
-        return n if isinstance(n, float) else xp.astype(n, losses.dtype), None
+        ones = xp.ones_like(losses, dtype=xp.int32)
+        return xp.astype(xp.sum(ones, axis=tuple(range(len(losses.shape)))), losses.dtype), None
     over = everything(weights, xp)
     live = over != 0
     return xp.where(live, over, 1.0), live

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import axisoft
+from axisoft import _check
 from axisoft._core import OPS, Promise
 from axisoft.testing.judge import Verdict, judge
 from axisoft.testing.targets import Target
@@ -100,7 +101,7 @@ def cases(function: str | None = None, dtypes: tuple[str, ...] | None = None) ->
 
     Cases on integers and booleans come with every selection: there is no library without them.
     """
-    for name in OPS if function is None else (function,):
+    for name in _check.names("cases", function and (function,), tuple(OPS)):
         for case in _cases(name):
             if dtypes is None or case.dtype not in FORMATS or case.dtype in dtypes:
                 yield case

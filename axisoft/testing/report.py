@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from axisoft import _check
 from axisoft._core import OPS
 from axisoft.testing.cases import cases
 from axisoft.testing.judge import Verdict
@@ -47,7 +49,13 @@ class Report:
         return not any(row.failures for row in self.rows)
 
 
-def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device: Any = None) -> Report:
+def conformance(
+    where: Any,
+    functions: tuple[str, ...] | None = None,
+    *,
+    device: Any = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
     """Run the golden cases on a backend, or on any namespace, and judge them.
 
     Parameters
@@ -56,6 +64,8 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
         standard, known to axisoft or not.
     functions : names of functions; all of them unless given.
     device : for a namespace, a device in its own terms.
+    progress : called before the first case of a function and after each, with how many are done and how many there are:
+        JAX compiles most of them.
 
     Returns
     -------
@@ -64,19 +74,23 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
 
     Raises
     ------
-    ValueError, Missing : as for :func:`target`.
+    ValueError, Missing : as for :func:`target`; or no function has such a name.
     """
     if isinstance(where, str):
         where = target(where)
     elif not isinstance(where, Target):
         where = target_of(where, device)
     rows: list[Row] = []
+    functions = _check.names("conformance", functions, tuple(OPS))
     with where.session():
-        for function in functions or tuple(OPS):
+        for function in functions:
             op = OPS[function]
             kinds = {"value": op.promises, "gradient": op.gradient_promises}
             own = {of: Row(function, of, "; ".join(map(str, promises))) for of, promises in kinds.items()}
-            for case in cases(function, where.backend.dtypes):
+            every = list(cases(function, where.backend.dtypes))
+            for done, case in enumerate(every):
+                if progress is not None:
+                    progress(done, len(every))
                 row = own["value" if case.cotangent is None else "gradient"]
                 try:
                     verdict = case.judge(case.run(where))
@@ -86,5 +100,7 @@ def conformance(where: Any, functions: tuple[str, ...] | None = None, *, device:
                 row.worst = max(row.worst, verdict, key=lambda v: v.share)
                 if verdict.wrong is not None:
                     row.failures.append(verdict.wrong)
+            if progress is not None:
+                progress(len(every), len(every))
             rows += own.values()
     return Report(where, rows)

@@ -54,16 +54,12 @@ class Target:
 
     def array(self, values: Any, dtype: str) -> Any:
         """An array of the backend on the device, of a dtype given by its name; "int" is the library's own."""
-        values = np.array(values)
-        if dtype == "int":
-            return self._asarray(values.astype(np.int64))
-        if dtype == "bfloat16":
-            return self.xp.astype(self._asarray(values.astype(np.float32)), self.xp.bfloat16)
-        return self._asarray(values.astype(dtype))
-
-    def _asarray(self, values: np.ndarray) -> Any:
-        device = self.device
-        return self.xp.asarray(values) if device is None else self.xp.asarray(values, device=device)
+        plain = np.array(values).astype({"int": np.int64, "bfloat16": np.float32}.get(dtype, dtype))
+        device, executor = self.device, _backends.executor(self.xp)
+        if hasattr(executor, "put"):
+            return executor.put(plain, dtype, device)
+        x = self.xp.asarray(plain) if device is None else self.xp.asarray(plain, device=device)
+        return self.xp.astype(x, self.xp.bfloat16) if dtype == "bfloat16" else x
 
     def numpy(self, x: Any) -> np.ndarray:
         return as_float64(x)

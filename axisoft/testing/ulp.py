@@ -43,7 +43,7 @@ def as_float64(x: Any) -> np.ndarray:
     if isinstance(x, np.ndarray):
         return x.astype(np.float64)
     xp = compat.array_namespace(x)
-    if dtype_name(x) == "bfloat16":
+    if dtype_name(x) == "bfloat16" and not compat.is_jax_array(x):  # which NumPy reads, and a cast of which is compiled
         x = xp.astype(x, xp.float32)
     x = x.detach() if hasattr(x, "detach") else x
     if not compat.is_dask_array(x) and _backends.name_of(xp) != "array_api_strict":

@@ -1,6 +1,6 @@
 """A U-Net that names each pixel's digit: trained in PyTorch, carried into JAX, and trained on there with the same loss.
 
-    pip install axisoft scikit-learn matplotlib torch jax
+    pip install . scikit-learn matplotlib torch jax
     python examples/unet/train.py
 
 The loss of both networks is the one line ``axisoft.cross_entropy(logits, classes, axis=1, ...)``. After training in

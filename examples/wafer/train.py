@@ -1,6 +1,6 @@
 """Overlapping defects on wafer bin maps: sigmoid with binary cross-entropy, and beside it softmax over the channels.
 
-    pip install axisoft matplotlib torch
+    pip install . matplotlib torch
     python examples/wafer/train.py
 
 A die may lie in a line, a circle, an edge and a zone defect at once, and each is to be found. One small network is

@@ -21,10 +21,10 @@ from axisoft._backends import numpy
 from axisoft._backends.torch.functions import do
 from axisoft._backends.torch.namespace import xp as _xp
 from axisoft._backends.torch.single import autocast
-from axisoft._backends.torch.watch import is_known, is_traced, values, varies, without_subclass
+from axisoft._backends.torch.watch import is_known, is_traced, lengths, values, varies, without_subclass
 from axisoft._backends.torch.ways import has_kernel, on_host, small
 
-__all__ = ["autocast", "device", "evaluate", "find_device", "is_known", "together", "values", "vjp"]
+__all__ = ["autocast", "device", "evaluate", "find_device", "is_known", "lengths", "together", "values", "vjp"]
 
 vjp = torch.func.vjp
 

@@ -55,6 +55,11 @@ class _Namespace:
         return torch.arange(n, device=device)
 
     @staticmethod
+    def take_along_axis(x, index, axis):
+        """Of one shape but for the axis. PyTorch's ``take_along_dim`` makes numbers of symbolic lengths."""
+        return torch.gather(x, axis, index)
+
+    @staticmethod
     def exp_of(d):
         return d.exp() if is_traced() else d.exp_()
 

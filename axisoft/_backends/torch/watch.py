@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch._C import _functorch, _get_tracing_state, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._C import _set_tracing_state as _set_tracing_state  # type: ignore[attr-defined]
 from torch._C._autograd import _profiler_enabled
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd import forward_ad
@@ -80,6 +81,16 @@ def values(x):
 def _numpy(x):
     x = x.detach() if x.requires_grad else x
     return (x.float() if x.dtype is torch.bfloat16 else x).resolve_neg().numpy()
+
+
+def lengths(x):
+    """The shape of what torch.jit.trace was given; it has tensors for lengths, and warns of any look at them."""
+    state = _get_tracing_state()
+    _set_tracing_state(None)
+    try:
+        return tuple(x.shape)
+    finally:
+        _set_tracing_state(state)
 
 
 def is_known(x):

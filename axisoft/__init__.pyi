@@ -1,0 +1,28 @@
+"""What type checkers see of ``__init__.py``, which imports ``compat`` and ``testing`` only where they are used."""
+
+from axisoft import compat as compat
+from axisoft import testing as testing
+from axisoft._autodiff import value_and_grad, vjp
+from axisoft._losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
+from axisoft._sigmoid import log_sigmoid, sigmoid, softplus
+from axisoft._softmax import log_softmax, logsumexp, softmax, softmax2d
+from axisoft._threads import get_num_threads, set_num_threads
+
+__version__: str
+
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "get_num_threads",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "nll_loss",
+    "set_num_threads",
+    "sigmoid",
+    "softmax",
+    "softmax2d",
+    "softplus",
+    "value_and_grad",
+    "vjp",
+]
