@@ -110,6 +110,7 @@ def test_the_phase_is_the_principal_one(target):
     assert close(got, exact(turns, axis=1), rtol=1e-12)
     assert (np.abs(got.imag) <= math.pi).all()
     assert got[-1].imag == math.pi
+    assert plain(target, S.logsumexp(made(target, np.asarray([-math.pi * 1j])))).imag == math.pi  # and not -pi
 
 
 PHASES = [0.0, -0.0, INF, -INF, 0.7533, 2.3562, 3.9270, 5.4978]
