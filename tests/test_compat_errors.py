@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import axisoft
 from axisoft.compat import jax as J
 from axisoft.compat import optax as O
 from axisoft.compat import scipy as S
@@ -238,6 +239,13 @@ def test_the_ways_out_lead_out():
     with pytest.raises(ValueError, match="leave ignore_index out, or give class indices"):
         F.cross_entropy(X, P, ignore_index=1)
     assert F.cross_entropy(X, P).shape == F.cross_entropy(X, T, ignore_index=1).shape == ()
+    masked = np.ma.masked_array(X, X > 1)
+    for call, name in ((lambda x: F.softmax(x, 1), "input"), (S.softmax, "x"), (S.logsumexp, "a"), (J.softmax, "x")):
+        whose = "the functions that take a mask" if call is J.softmax else "axisoft's own functions"
+        with pytest.raises(TypeError, match=rf"pass {name}\.data, and where=~{name}\.mask to {whose}\.$"):
+            call(masked)
+        assert call(masked.data) is not None
+    assert axisoft.softmax(masked.data, where=~masked.mask).shape == X.shape
     with pytest.raises(ValueError, match="use softmax with dim="):
         F.Softmax2d()(X)
     assert F.softmax(X, dim=0).shape == X.shape

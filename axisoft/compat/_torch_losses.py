@@ -23,6 +23,7 @@ NAMES = {
     "targets are": "target holds",
     "do not fit": "does not fit",
     "are as large as": "is as large as",
+    "the functions that take a mask": "axisoft's own functions",
     "choose the class axis with axis=": "move the class axis to 1 first, for example with moveaxis",
 }
 

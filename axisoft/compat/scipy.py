@@ -14,8 +14,10 @@ from axisoft.compat._facade import facade
 
 __all__ = ["expit", "log_expit", "log_softmax", "logsumexp", "softmax"]
 
+NAMES = {"the functions that take a mask": "axisoft's own functions"}  # SciPy's take none
 
-@facade()
+
+@facade(NAMES)
 def softmax(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """``exp(x) / sum(exp(x))`` along the axes, over all of them unless some are named.
 
@@ -35,7 +37,7 @@ def softmax(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     return _along(axisoft.softmax, _complex.softmax, "softmax", x, axis)
 
 
-@facade()
+@facade(NAMES)
 def log_softmax(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """The logarithm of :func:`softmax`, in nats.
 
@@ -46,7 +48,7 @@ def log_softmax(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     return _along(axisoft.log_softmax, _complex.log_softmax, "log_softmax", x, axis)
 
 
-@facade({"x": "a"})
+@facade({"x": "a", **NAMES})
 def logsumexp(
     a: Any,
     axis: int | tuple[int, ...] | None = None,
@@ -99,14 +101,14 @@ def logsumexp(
     return tuple(map(_unwrapped, y)) if return_sign else _unwrapped(y)
 
 
-@facade()
+@facade(NAMES)
 def expit(x: Any) -> Any:
     """The logistic function of each element, :func:`axisoft.sigmoid`, for an array of any library or an array-like."""
     (x,) = _shared.with_lists(x)
     return _unwrapped(axisoft.sigmoid(x))
 
 
-@facade()
+@facade(NAMES)
 def log_expit(x: Any) -> Any:
     """The logarithm of :func:`expit`, :func:`axisoft.log_sigmoid`, in nats."""
     (x,) = _shared.with_lists(x)

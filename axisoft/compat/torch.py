@@ -43,7 +43,13 @@ __all__ = [
     "softplus",
 ]
 
-NAMES = {"x": "input", "axis": "dim", "keepdims": "keepdim"}
+# axisoft's names, and a way out that PyTorch does not have, by the names and the way out here.
+NAMES = {
+    "x": "input",
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "the functions that take a mask": "axisoft's own functions",
+}
 
 
 @overload
