@@ -227,7 +227,7 @@ def labels(function: str, logits: Any, targets: Any, how: Any, xp: Any) -> None:
     """An error for integer labels other than 0 and 1, where values can be read. Others mean what they say."""
     same_shape(function, targets, logits)
     packed(function, "logits", logits, how == "none")
-    if kind_of(xp, targets.dtype) != "integer" or ragged_axis(targets) is not None or 0 in targets.shape:
+    if kind_of(xp, targets.dtype) != "integer" or ragged_axis(targets) is not None or 0 in lengths(targets):
         return
     seen = _backends.values(targets, xp)
     found = None if seen is None else _outside(seen, 2)
