@@ -136,9 +136,7 @@ def test_infinities_are_those_of_the_library(target, first, second):
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_infinities_beside_finite_numbers(target):
     for p in PHASES:
-        nothing = made(
-            target, np.asarray([complex(-INF, p), 1 + 2j])
-        )
+        nothing = made(target, np.asarray([complex(-INF, p), 1 + 2j]))
         assert plain(target, S.logsumexp(nothing)) == 1 + 2j
         all_of_it = S.logsumexp(made(target, np.asarray([complex(INF, 0), complex(1, 2)])))
         assert plain(target, all_of_it).real == INF
