@@ -5,6 +5,7 @@ on the same device; the library's own transformations (autograd, jit) go through
 """
 
 from axisoft._autodiff import value_and_grad, vjp
+from axisoft._diagnose import diagnose
 from axisoft._losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
 from axisoft._sigmoid import log_sigmoid, sigmoid, softplus
 from axisoft._softmax import log_softmax, logsumexp, softmax, softmax2d
@@ -15,6 +16,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "diagnose",
     "get_num_threads",
     "log_sigmoid",
     "log_softmax",

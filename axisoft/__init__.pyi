@@ -3,6 +3,7 @@
 from axisoft import compat as compat
 from axisoft import testing as testing
 from axisoft._autodiff import value_and_grad, vjp
+from axisoft._diagnose import diagnose
 from axisoft._losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
 from axisoft._sigmoid import log_sigmoid, sigmoid, softplus
 from axisoft._softmax import log_softmax, logsumexp, softmax, softmax2d
@@ -13,6 +14,7 @@ __version__: str
 __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "diagnose",
     "get_num_threads",
     "log_sigmoid",
     "log_softmax",

@@ -1,18 +1,23 @@
-"""The command line: the slides' example, and the golden values on every backend that is installed here.
+"""The command line: the slides' example, the golden values on every backend that is installed here, and a diagnosis.
 
     python -m axisoft                                  both
     python -m axisoft show                             the example alone
     python -m axisoft check --backend torch jax:cuda   the golden values on chosen backends
+    python -m axisoft diagnose logits.npy targets.npy  what is wrong with them though no error says so
 
-Exit status 0 if every promise is kept, 1 if one is not or a backend is missing, 2 for a command that makes no sense.
+Exit status 0 if every promise is kept, 1 if one is not or a backend is missing, 2 for a command that makes no sense. Of
+diagnose, 0 if nothing is found and 1 if something is.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="axisoft", description=__doc__, **described)
     parser.add_argument("--version", action="version", version=f"axisoft {axisoft.__version__}")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    commands = parser.add_subparsers(dest="command", metavar="show | check")
+    commands = parser.add_subparsers(dest="command", metavar="show | check | diagnose")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object")
     commands.add_parser("show", parents=[shared], help="the slides' logits through sigmoid and softmax over each axis")
@@ -49,10 +54,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[:DEVICE]",
         help="which backends; every one that is installed unless some are named",
     )
+    _add_diagnose(commands, shared)
     return parser
 
 
+def _add_diagnose(commands: Any, shared: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("diagnose", parents=[shared], help="what is wrong with logits and targets in files")
+    parser.add_argument("logits", help="a .npy file, or a .npz file with logits and perhaps targets")
+    parser.add_argument("targets", nargs="?", help="a .npy or .npz file; without it, the logits alone are looked at")
+    parser.add_argument("--axis", type=int, default=-1, metavar="N", help="the class axis; the last one unless given")
+    parser.add_argument("--loss", default="cross_entropy", metavar="NAME", help="cross_entropy unless given")
+    parser.add_argument("--ignore-index", type=int, metavar="N", help="targets that are left out")
+    parser.add_argument("--label-smoothing", type=float, default=0.0, metavar="S")
+    for name in _FILES:
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="FILE", help="an array, as the loss takes it")
+
+
 def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    if arguments.command == "diagnose":
+        return _diagnose(arguments)
     out: dict[str, Any] = {"axisoft": axisoft.__version__}
     text = not arguments.json
     if arguments.command != "check":
@@ -158,6 +178,53 @@ def _check(target: testing.Target, text: bool) -> dict[str, Any]:
             for row in rows
         ],
     }
+
+
+_FILES = ("weight", "sample_weight", "where")
+
+
+class _Unreadable(ValueError):
+    """A file that does not hold what it should."""
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    options = {name: getattr(arguments, name) for name in ("axis", "loss", "ignore_index", "label_smoothing")}
+    try:
+        arrays = _arrays_in(arguments.logits, ("logits", "targets") if arguments.targets is None else ("logits",))
+        if arguments.targets is not None:
+            arrays += _arrays_in(arguments.targets, ("targets",))
+        for name in _FILES:
+            path = getattr(arguments, name)
+            options[name] = None if path is None else _arrays_in(path, (name,))[0]
+        found = axisoft.diagnose(*arrays, **options)
+    except (TypeError, ValueError) as error:
+        print(f"axisoft: {error}", file=sys.stderr)
+        return 2
+    if arguments.json:
+        findings = [dataclasses.asdict(finding) for finding in found]
+        print(json.dumps({"axisoft": axisoft.__version__, "subject": found.subject, "findings": findings}, indent=1))
+    else:
+        print(found)
+    return 1 if found else 0
+
+
+def _arrays_in(path: str, names: tuple[str, ...]) -> list[Any]:
+    """The arrays of a file, at least one and at most as many as there are names: by these, or else in their order."""
+    try:
+        # No pickle: to read a file is not to run it.
+        held = np.load(path, allow_pickle=False)
+        arrays = {names[0]: held} if isinstance(held, np.ndarray) else dict(held)
+    except OSError as error:
+        raise _Unreadable(f"{path} cannot be read: {error.strerror or error}; name a file that is there.") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        hint = "save arrays of numbers with numpy.save or numpy.savez"
+        raise _Unreadable(f"{path} holds no array of numbers that can be read; {hint}.") from error
+    if names[0] in arrays:
+        return [arrays[name] for name in names if name in arrays]
+    if not 1 <= len(arrays) <= len(names):
+        hint = f"save {' and '.join(names)} alone, or by these names"
+        raise _Unreadable(f"{path} holds the arrays {', '.join(arrays) or '(none)'}; {hint}.")
+    return list(arrays.values())
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ class Array(Protocol):
 ArrayT = TypeVar("ArrayT", bound=Array)
 Axes = int | tuple[int, ...] | None
 Reduction = Literal["none", "sum", "mean"]
+Loss = Literal["cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"]
 Reduced = Literal["sum", "mean"]
 
 # NumPy's arrays.

@@ -17,14 +17,15 @@ import axisoft
 from axisoft import testing
 from axisoft._backends import BACKENDS
 from axisoft._core import OPS
+from axisoft._diagnose.report import KINDS
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from bench import report  # noqa: E402 - it lies beside this folder, and in no wheel
 
-FILES = (HERE.parent / "README.md", *(HERE / f"{name}.md" for name in ("backends", "special-values", "numerics")))
-FILES = (*FILES, HERE / "performance.md")
+PAGES = ("backends", "special-values", "numerics", "diagnose", "performance")
+FILES = (HERE.parent / "README.md", *(HERE / f"{name}.md" for name in PAGES))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -106,12 +107,17 @@ def slowest() -> str:
     return table(head, ((f"`{r['backend']}`", r["work"], r["peer"], r["name"], *times(r)) for r in worst))
 
 
+def findings() -> str:
+    return table(("code", "what is so"), ((f"`{code}`", said) for code, said in KINDS.items()))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "backends": backends,
     "promises": promises,
     "special values": special_values,
     "elementwise": elementwise,
     "slowest": slowest,
+    "findings": findings,
 }
 
 

@@ -8,7 +8,8 @@ from helpers import BOTH, CASES, FACTOR, LABELS, MASK, SOFT, WEIGHT, X, finite_d
 
 import axisoft as ax
 from axisoft._core import OPS, by_formula
-from axisoft._core.losses import BINARY_WEIGHTS, LOGIT_GRADIENT
+from axisoft._core.binary import BINARY_WEIGHTS
+from axisoft._core.losses import LOGIT_GRADIENT
 from axisoft._core.weights import REDUCTION, WEIGHTS
 
 INF, NAN = np.inf, np.nan

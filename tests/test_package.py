@@ -22,7 +22,7 @@ from axisoft._core import OPS
 PACKAGE = Path(axisoft.__file__).parent
 LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "optax", "cupy", "dask", "array_api_strict")
 SETTINGS = {"get_num_threads", "set_num_threads"}
-OTHERS = SETTINGS | {"softmax2d", "value_and_grad", "vjp"}
+OTHERS = SETTINGS | {"diagnose", "softmax2d", "value_and_grad", "vjp"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 REPORT = """
@@ -110,6 +110,7 @@ def layer(name):
         ("axisoft._sigmoid", 3),
         ("axisoft._losses", 3),
         ("axisoft._autodiff", 3),
+        ("axisoft._diagnose", 3),
         ("axisoft.compat", 5),
     ):
         if name == prefix or name.startswith(prefix + "."):
@@ -152,7 +153,7 @@ def test_exports_are_what_is_public():
         assert getattr(axisoft, name).__name__ == name
 
 
-@pytest.mark.parametrize("name", sorted(set(axisoft.__all__) - SETTINGS - {"value_and_grad", "vjp"}))
+@pytest.mark.parametrize("name", sorted(set(axisoft.__all__) - SETTINGS - {"diagnose", "value_and_grad", "vjp"}))
 def test_overloads_have_the_parameters_and_the_defaults_of_the_function(name):
     """Type checkers read the overloads, ``help()`` and ``inspect.signature`` the function: neither may drift."""
     function = getattr(axisoft, name)
@@ -203,7 +204,7 @@ def test_docstrings_say_all_there_is_to_say(name):
 
 
 @pytest.mark.parametrize(
-    "module", [f"axisoft._{name}" for name in ("sigmoid", "softmax", "losses", "threads", "autodiff")]
+    "module", [f"axisoft._{name}" for name in ("sigmoid", "softmax", "losses", "threads", "autodiff", "diagnose")]
 )
 def test_examples_in_docstrings(module, monkeypatch):
     monkeypatch.setattr("axisoft._threads._chosen", None)
@@ -213,7 +214,7 @@ def test_examples_in_docstrings(module, monkeypatch):
 
 
 def test_every_executor_has_a_row_and_every_row_its_executor():
-    files = {path.stem for path in (PACKAGE / "_backends").iterdir()} - {"__init__", "__pycache__", "tiles"}
+    files = {path.stem for path in (PACKAGE / "_backends").iterdir()} - {"__init__", "__pycache__", "kept", "tiles"}
     assert files == {backend.name for backend in _backends.BACKENDS if backend.executor}
     for backend in _backends.BACKENDS:
         assert backend.executor is None or backend.executor.__name__ == f"_{backend.name}"

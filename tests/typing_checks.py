@@ -272,3 +272,12 @@ def packages() -> None:
     assert_type(ax.testing.conformance("numpy").ok, bool)
     assert_type(ax.compat.torch.softmax(tensor, dim=1), torch.Tensor)
     _ = ax.tesitng  # type: ignore[attr-defined]
+
+
+def findings(anything: Any) -> None:
+    found = ax.diagnose(x, labels, axis=0, ignore_index=255, loss="nll_loss")
+    assert_type(found.codes, list[str])
+    assert_type(found[0].count, int | None)
+    ax.diagnose(tensor)
+    ax.diagnose([1.0])  # type: ignore[arg-type]
+    ax.diagnose(x, loss="mse")  # type: ignore[arg-type]

@@ -11,6 +11,8 @@ from typing import Any
 
 import array_api_compat as compat
 
+from axisoft._backends.kept import Kept, compiles
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -85,8 +87,8 @@ thread_limit: Callable[[], int] = lambda: 1
 
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 _BY_NAMESPACE = {backend.namespace: backend for backend in BACKENDS}
-_NAMESPACES: dict[type, Any] = {}
-_EXECUTORS: dict[str, Any] = {}
+_NAMESPACES = Kept()
+_EXECUTORS = Kept()
 
 
 def of(xp: Any) -> Backend | None:
@@ -135,25 +137,23 @@ def namespace(x: Any) -> Any:
 
     Kept by type: the look-up costs a microsecond of every call otherwise, and torch.compile warns of its cache.
     """
-    found = _NAMESPACES.get(type(x))
-    if found is None:
-        found = compat.array_namespace(x)
-        if len(_NAMESPACES) < 256:
-            _NAMESPACES[type(x)] = found
-    return found
+    found = _NAMESPACES.find(type(x))
+    if found is None and compiles():
+        found = _torch().namespace(x)
+    return _NAMESPACES.keep(type(x), compat.array_namespace(x)) if found is None else found
 
 
 def adopt(name: str, executor: Any) -> None:
     """Make an executor known, of a namespace with this name that is no library's."""
-    _EXECUTORS[name] = executor
+    _EXECUTORS.keep(name, executor)
 
 
 def executor(xp: Any) -> Any:
     """The module that runs ops on this namespace's arrays; None where the formulas run as they are."""
     name = getattr(xp, "__name__", "")
-    if name not in _EXECUTORS:
+    found = _EXECUTORS.find(name)
+    if found is None:
         backend = of(xp)
-        if backend is None or backend.executor is None:
-            return None
-        _EXECUTORS[name] = backend.executor()
-    return _EXECUTORS[name]
+        if backend is not None and backend.executor is not None:
+            found = _EXECUTORS.keep(name, backend.executor())
+    return found

@@ -274,7 +274,7 @@ class _Tiles(tiles.Tiles):
     contiguous = staticmethod(np.ascontiguousarray)
 
     def spread(self, run, count):
-        _spread(run, count, self.threads)
+        spread(run, count, self.threads)
 
 
 # Threads --------------------------------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.forget)
 
 
-def _spread(run, count, limit):
+def spread(run, count, limit):
     """Call ``run`` with each number below ``count``, in at most ``limit`` threads, of which this is one.
 
     This thread works too and takes what nobody else has taken, so a pool that others keep busy delays nothing. An
@@ -360,6 +360,3 @@ def _spread(run, count, limit):
         for other in others:
             if not other.cancel():
                 other.result()
-
-
-spread = _spread

@@ -4,8 +4,9 @@ One grammar: ``function: what is wrong, with the value; the way out.`` The tests
 """
 
 from axisoft._check.arrays import arrays
-from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_axes
+from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_axes, same_shape
 from axisoft._check.classes import indices, labels, over_classes
+from axisoft._check.diagnosed import loss, readable
 from axisoft._check.dtypes import dtypes, kind_of
 from axisoft._check.functions import cotangent, differentiable, names, no_axes, own_function, planned
 from axisoft._check.lengths import lengths
@@ -27,6 +28,7 @@ __all__ = [
     "kind_of",
     "labels",
     "lengths",
+    "loss",
     "mask",
     "names",
     "no_axes",
@@ -35,7 +37,9 @@ __all__ = [
     "over_classes",
     "own_function",
     "planned",
+    "readable",
     "reduction",
+    "same_shape",
     "spelled",
     "threads",
     "threads_in",

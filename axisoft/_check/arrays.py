@@ -7,15 +7,16 @@ from typing import Any
 import array_api_compat as compat
 
 from axisoft import _backends
+from axisoft._backends.kept import Kept
 from axisoft._check import foreign
 from axisoft._check.dtypes import kind_of
 from axisoft._check.lengths import lengths
 from axisoft._check.text import a as _a
 
 # What the checks of an array found, by its type, its dtype and its form: its namespace. A microsecond otherwise.
-_SOUND: dict[tuple[type, Any, Any], Any] = {}
+_SOUND = Kept()
 # By type, what tells forms apart that its dtype does not tell; most have none.
-FORMS: dict[type, Any] = {}
+FORMS = Kept()
 
 
 def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
@@ -24,8 +25,8 @@ def arrays(function: str, **named: Any) -> tuple[Any, list[Any]]:
     spaces = {}
     for name, a in named.items():
         if a is not None or name in (first, "targets", "cotangent"):
-            form = FORMS.get(type(a))
-            found = _SOUND.get((type(a), getattr(a, "dtype", None), form and form(a)))
+            form = FORMS.find(type(a))
+            found = _SOUND.find((type(a), getattr(a, "dtype", None), form and form(a)))
             spaces[name] = _sound(function, name, a, named) if found is None else found
     xp = spaces[first]
     if len(spaces) > 1:
@@ -50,11 +51,11 @@ def _sound(function: str, name: str, a: Any, named: dict[str, Any]) -> Any:
     if any(n != n for n in lengths(a)):  # Dask's word for an axis whose length depends on values
         hint = f"find it first, for example with {name}.compute_chunk_sizes()"
         raise ValueError(f"{function}: {name} has shape {lengths(a)}, with an axis of unknown length; {hint}.")
-    if len(_SOUND) < 256 and not compat.is_dask_array(a) and foreign.ragged_axis(a) is None:
+    if not compat.is_dask_array(a) and foreign.ragged_axis(a) is None:
         form = None
         if _backends.name_of(xp) == "torch":
-            form = FORMS.setdefault(type(a), foreign.form)(a)
-        _SOUND[type(a), a.dtype, form] = xp
+            form = FORMS.keep(type(a), foreign.form)(a)
+        _SOUND.keep((type(a), a.dtype, form), xp)
     return xp
 
 

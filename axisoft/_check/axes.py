@@ -16,9 +16,9 @@ def over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any) -> tuple
     """The arrays of a softmax and its options, checked."""
     key = None
     if where is None and dtype is None and (axis is None or type(axis) is int):
-        form = FORMS.get(type(x))
+        form = FORMS.find(type(x))
         key = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis, form and form(x)
-        found = PLAIN.get(key)
+        found = PLAIN.find(key)
         if found is not None:
             return (x, None), found
     xp, (x, where) = arrays(function, x=x, where=where)

@@ -24,10 +24,10 @@ def over_classes(
     """
     key = None
     if type(axis) is int and type(how) is str and _left_out(more, options):
-        form, other = FORMS.get(type(x)), FORMS.get(type(targets))
+        form, other = FORMS.find(type(x)), FORMS.find(type(targets))
         one = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis, form and form(x)
         key = (*one, function, type(targets), getattr(targets, "dtype", None), how, other and other(targets))
-        known = PLAIN.get(key)
+        known = PLAIN.find(key)
         if known is not None and _fit(function, x, targets, known):
             return (x, targets, None, None, None) if len(more) > 3 else (x, targets, None, None), known
     given = x, targets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from axisoft._backends.kept import Kept
 from axisoft._check.foreign import dtypes_of
 from axisoft._check.text import nearest
 
@@ -11,15 +12,11 @@ from axisoft._check.text import nearest
 def kind_of(xp: Any, dtype: Any) -> str:
     """``"floating"``, ``"integer"``, ``"bool"``, ``"complex"`` or ``"other"``."""
     key = getattr(xp, "__name__", ""), dtype
-    found = _KINDS.get(key)
-    if found is None:
-        found = _kind_of(xp, dtype)
-        if len(_KINDS) < 256:
-            _KINDS[key] = found
-    return found
+    found: str | None = _KINDS.find(key)
+    return _KINDS.keep(key, _kind_of(xp, dtype)) if found is None else found
 
 
-_KINDS: dict[tuple[str, Any], str] = {}
+_KINDS = Kept()
 
 
 def _kind_of(xp: Any, dtype: Any) -> str:
@@ -40,18 +37,18 @@ def _compute(xp: Any, dtype: Any) -> tuple[Any, Any]:
 
 
 # What becomes of a floating dtype, by namespace, dtype and kind of function: reading a dtype's name takes 3 us.
-_DTYPES: dict[tuple[Any, ...], dict[str, Any]] = {}
+_DTYPES = Kept()
 
 
 def dtypes(function: str, xp: Any, x: Any, dtype: Any, *, loss: bool = False) -> dict[str, Any]:
     """``given``, to cast to first; ``dtype``, to compute in; ``out``, of the result. A loss stays as it is computed."""
     key = getattr(xp, "__name__", ""), x.dtype, loss
-    found = _DTYPES.get(key) if dtype is None else None
+    found: dict[str, Any] | None = _DTYPES.find(key) if dtype is None else None
     if found is None:
         found = _dtypes(function, xp, x, dtype, loss)
         # The default dtype of integers may change at any time.
-        if dtype is None and kind_of(xp, x.dtype) == "floating" and len(_DTYPES) < 256:
-            _DTYPES[key] = found
+        if dtype is None and kind_of(xp, x.dtype) == "floating":
+            _DTYPES.keep(key, found)
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from axisoft._check.lengths import lengths as _shape
+from axisoft._check.lengths import lengths
 from axisoft._check.text import a as _a
 
 # Words of the texts that are English nouns as well as names. They are names as the subject of a text and before "=".
@@ -78,7 +78,7 @@ def probabilities_are_not_ignored(function: str, ignore_index: int) -> ValueErro
 
 
 def more_labels(function: str, labels: Any, logits: Any) -> ValueError:
-    what = f"labels with shape {_shape(labels)} has more classes than logits with shape {_shape(logits)}"
+    what = f"labels with shape {lengths(labels)} has more classes than logits with shape {lengths(logits)}"
     return ValueError(f"{function}: {what}; give one label per class.")
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from axisoft._core.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, NLL_LOSS
+from axisoft._core.binary import BINARY_CROSS_ENTROPY
+from axisoft._core.losses import CROSS_ENTROPY, NLL_LOSS
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import LOG_SIGMOID, SIGMOID, SOFTPLUS
 from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX

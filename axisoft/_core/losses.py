@@ -1,4 +1,4 @@
-"""Cross-entropy, negative log-likelihood and binary cross-entropy, per sample and in nats.
+"""Cross-entropy and negative log-likelihood, per sample and in nats.
 
 With h_c = -log p_c >= 0, K classes, targets t (the indicator of the class for indices, which is never built), class
 weights w, sample weight f and the smoothing s, a sample's loss is
@@ -15,7 +15,6 @@ import math
 from typing import Any, NamedTuple
 
 from axisoft._core.op import Op, Promise
-from axisoft._core.sigmoid import SIGMOID, SOFTPLUS, tail
 from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, PER_TERM, SOFTMAX, centred
 from axisoft._core.stable import (
     below,
@@ -320,88 +319,4 @@ NLL_LOSS = loss_op(
     (Promise(4),),
     (Promise(4),),
     WEIGHTS,
-)
-
-
-def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
-    """``f (a softplus(-x) + b softplus(x))`` with a = pos_weight * target and b = 1 - target."""
-    a, b = times(pos_weight, targets), 1.0 - targets
-    small = tail(x, xp=xp)
-    # A cost that nothing asks for is selected away before it is multiplied by 0: it may be infinite.
-    y = a * xp.where(a == 0, 0.0, xp.maximum(-x, 0.0) + small) + b * xp.where(b == 0, 0.0, xp.maximum(x, 0.0) + small)
-    return _weighted(sample_weight, y, xp)
-
-
-def _weighted(factor, y, xp):
-    """``factor * y``, 0 at a factor of 0 even of what is not finite. The derivative along it is y, where that is."""
-    return y if factor is None else product(factor, y, xp, lambda: (factor == 0) & ~xp.isfinite(y))
-
-
-def _binary_slopes(arrays, wanted, do, xp):
-    """The derivative of each element's loss along each of its arrays; None where it is not wanted."""
-    x, targets, pos_weight, sample_weight = arrays
-    a, b = times(pos_weight, targets), 1.0 - targets
-    slopes = [None] * 4
-    if wanted[0]:
-        slopes[0] = _weighted(sample_weight, b * do(SIGMOID, x) - a * do(SIGMOID, -x), xp)
-    if wanted[1]:
-        slopes[1] = _weighted(sample_weight, _weighted(pos_weight, do(SOFTPLUS, -x), xp) - do(SOFTPLUS, x), xp)
-    if wanted[2]:
-        slopes[2] = _weighted(sample_weight, _weighted(targets, do(SOFTPLUS, -x), xp), xp)
-    if wanted[3]:
-        unit = do(BINARY_CROSS_ENTROPY, x, targets, pos_weight, None)
-        slopes[3] = xp.where((sample_weight == 0) & ~xp.isfinite(unit), 0.0, unit)
-    return slopes
-
-
-def _dead(slope, arrays, xp):
-    """Tells where a slope is 0 because the logit is infinite, or is NaN and has no weight."""
-    return lambda: (slope == 0) & ~xp.isfinite(arrays[0])
-
-
-def _binary_jvp(tangents, y, arrays, do, xp):
-    slopes = _binary_slopes(arrays, [t is not None for t in tangents], do, xp)
-    parts = [
-        product(slope, t, xp, _dead(slope, arrays, xp))
-        for slope, t in zip(slopes, tangents, strict=True)
-        if t is not None
-    ]
-    return sum(parts[1:], parts[0])
-
-
-def _binary_vjp(g, y, arrays, wanted, do, xp):
-    slopes = _binary_slopes(arrays, wanted, do, xp)
-    return tuple(
-        None if slope is None else sum_to(product(slope, g, xp, _dead(slope, arrays, xp)), tuple(array.shape), xp)
-        for slope, array in zip(slopes, arrays, strict=True)
-    )
-
-
-def _binary_weights(x, targets, pos_weight, sample_weight, *, xp):
-    return sample_weight * xp.ones_like(x)
-
-
-def _binary_weights_jvp(tangents, y, arrays, do, xp):
-    return xp.zeros_like(y) if tangents[3] is None else tangents[3] * xp.ones_like(y)
-
-
-def _binary_weights_vjp(g, y, arrays, wanted, do, xp):
-    zeros = (xp.zeros_like(array) if want else None for array, want in zip(arrays[:3], wanted[:3], strict=True))
-    return *zeros, sum_to(g, tuple(arrays[3].shape), xp) if wanted[3] else None
-
-
-BINARY = ("logits", "targets", "pos_weight", "sample_weight")
-BINARY_WEIGHTS = Op(
-    "binary_weights", _binary_weights, _binary_weights_jvp, _binary_weights_vjp, BINARY, result="element"
-)
-BINARY_CROSS_ENTROPY = Op(
-    "binary_cross_entropy_with_logits",
-    binary_cross_entropy,
-    _binary_jvp,
-    _binary_vjp,
-    BINARY,
-    (Promise(4),),
-    (Promise(8, None, ("terms",)),),
-    BINARY_WEIGHTS,
-    "element",
 )

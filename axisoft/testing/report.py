@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from axisoft import _check
+import axisoft
+from axisoft import _backends, _check
 from axisoft._core import OPS
-from axisoft.testing.cases import cases
+from axisoft.testing.cases import Case, cases
 from axisoft.testing.judge import Verdict
 from axisoft.testing.targets import Target, target, target_of
 
@@ -82,20 +86,18 @@ def conformance(
         where = target_of(where, device)
     rows: list[Row] = []
     functions = _check.names("conformance", functions, tuple(OPS))
-    with where.session():
+    with _each(where) as each:
         for function in functions:
             op = OPS[function]
             kinds = {"value": op.promises, "gradient": op.gradient_promises}
             own = {of: Row(function, of, "; ".join(map(str, promises))) for of, promises in kinds.items()}
             every = list(cases(function, where.backend.dtypes))
+            verdicts = each(partial(_verdict, where), every)
             for done, case in enumerate(every):
                 if progress is not None:
                     progress(done, len(every))
+                verdict = next(verdicts)
                 row = own["value" if case.cotangent is None else "gradient"]
-                try:
-                    verdict = case.judge(case.run(where))
-                except Exception as error:  # whatever a backend raises, the report goes on and says so
-                    verdict = Verdict(math.inf, 1.0, f"{case.id}: {type(error).__name__}: {error}")
                 row.cases += 1
                 row.worst = max(row.worst, verdict, key=lambda v: v.share)
                 if verdict.wrong is not None:
@@ -104,3 +106,21 @@ def conformance(
                 progress(len(every), len(every))
             rows += own.values()
     return Report(where, rows)
+
+
+@contextlib.contextmanager
+def _each(where: Target) -> Iterator[Callable[..., Iterator[Verdict]]]:
+    """``map``: in threads where a library compiles the cases, which takes a core each and nearly all the time."""
+    if not getattr(_backends.executor(where.xp), "COMPILES", False):
+        yield map
+        return
+    with ThreadPoolExecutor(axisoft.get_num_threads()) as pool:
+        yield pool.map
+
+
+def _verdict(where: Target, case: Case) -> Verdict:
+    with where.session():
+        try:
+            return case.judge(case.run(where))
+        except Exception as error:  # whatever a backend raises, the report goes on and says so
+            return Verdict(math.inf, 1.0, f"{case.id}: {type(error).__name__}: {error}")

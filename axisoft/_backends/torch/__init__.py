@@ -14,6 +14,7 @@ PyTorch uses.
 
 from __future__ import annotations
 
+import array_api_compat.torch as compat
 import torch
 
 from axisoft import _core
@@ -24,7 +25,18 @@ from axisoft._backends.torch.single import autocast
 from axisoft._backends.torch.watch import is_known, is_traced, lengths, values, varies, without_subclass
 from axisoft._backends.torch.ways import has_kernel, on_host, small
 
-__all__ = ["autocast", "device", "evaluate", "find_device", "is_known", "lengths", "together", "values", "vjp"]
+__all__ = [
+    "autocast",
+    "device",
+    "evaluate",
+    "find_device",
+    "is_known",
+    "lengths",
+    "namespace",
+    "together",
+    "values",
+    "vjp",
+]
 
 vjp = torch.func.vjp
 
@@ -46,6 +58,11 @@ def together(arrays):
     """The arrays of one call: those after the first as plain tensors, where they are subclasses of their own."""
     first, *others = arrays
     return [first, *(a if a is None or type(a) is type(first) else without_subclass(a) for a in others)]
+
+
+def namespace(x):
+    """Where torch.compile traces, which warns of the look-up that finds it for any array."""
+    return compat if isinstance(x, torch.Tensor) else None
 
 
 def device(x):

@@ -55,6 +55,10 @@ class _Namespace:
         return torch.arange(n, device=device)
 
     @staticmethod
+    def squeeze(x, axis):
+        return torch.squeeze(x, axis)
+
+    @staticmethod
     def take_along_axis(x, index, axis):
         """Of one shape but for the axis. PyTorch's ``take_along_dim`` makes numbers of symbolic lengths."""
         return torch.gather(x, axis, index)
