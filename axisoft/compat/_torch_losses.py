@@ -148,13 +148,14 @@ def cross_entropy(
     name, how = "cross_entropy", legacy_reduction(size_average, reduce, reduction, 4)
     xp, (x, t, w) = _check.arrays(name, input=input, targets=target, weight=weight)
     x = _shared.single_under_autocast(name, xp, x)
-    smoothing = 1.0 if label_smoothing == 1 else _check.number(name, "label_smoothing", label_smoothing, below=1.0)
+    whole = type(label_smoothing) in (int, float) and label_smoothing == 1  # which axisoft's own does not take
+    smoothing = 1.0 if whole else _check.number(name, "label_smoothing", label_smoothing, below=1.0)
     axis, soft = _class_axis(x), _check.kind_of(xp, t.dtype) == "floating"
     options: dict[str, Any] = {"axis": axis, "weight": w, "reduction": _summed(how)}
     if not soft:
         options["ignore_index"] = ignore_index
-    elif ignore_index >= 0:
-        raise facades.probabilities_are_not_ignored(name, ignore_index)
+    elif (ignored := _check.integer(name, "ignore_index", ignore_index)) is not None and ignored >= 0:
+        raise facades.probabilities_are_not_ignored(name, ignored)
     if smoothing and (smoothing == 1 or soft or not _all_count(xp, w)):
         loss = _smoothed(x, t, smoothing, options)
     else:
