@@ -15,7 +15,7 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 nox.options.download_python = "never"
-nox.options.error_on_missing_interpreters = False  # run what is there; CI has them all, and says --error-on-...
+nox.options.error_on_missing_interpreters = False  # run what is there; the workflow has them all
 nox.options.sessions = [
     "lint",
     "types",
