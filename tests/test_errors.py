@@ -200,8 +200,7 @@ TABLE = {
     "an integer dtype of a function of each element": (
         lambda: ax.softplus(X, dtype="int64"),
         TypeError,
-        "softplus: dtype is 'int64', not a real floating dtype; "
-        "pass a real floating dtype of the same library as the array, for example float32, or None.",
+        "softplus: dtype is 'int64', not a real floating dtype of numpy; pass numpy.float32 or None.",
     ),
     "targets of the wrong shape": (
         lambda: ax.cross_entropy(X, np.zeros(5, dtype=int)),

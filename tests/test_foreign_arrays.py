@@ -42,6 +42,10 @@ TAKES = {
 PLACES = [(function, name) for function, names in TAKES.items() for name in names]
 
 
+def as_is(target, value):
+    return target.array(value, str(np.asarray(value).dtype))
+
+
 def values(function, name):
     return BINARY[name] if function.startswith("binary") and name in BINARY else ARGUMENTS[name]
 
@@ -55,7 +59,7 @@ def call(function, **named):
 def others(target, function, name):
     """The arrays beside the one that is tried: as few as the call needs."""
     needed = [other for other in TAKES[function][:2] if other not in ("where", name)]
-    return {other: target._asarray(values(function, other)) for other in needed}
+    return {other: as_is(target, values(function, other)) for other in needed}
 
 
 HINT = re.compile(
@@ -103,7 +107,7 @@ def follow(target, function, name, thing, kind=TypeError):
 
 def right(target, function, name):
     beside = others(target, function, name)
-    return target.numpy(call(function, **{**beside, name: target._asarray(values(function, name))}))
+    return target.numpy(call(function, **{**beside, name: as_is(target, values(function, name))}))
 
 
 class Sparse:
@@ -186,7 +190,7 @@ def test_what_becomes_an_array(target, function, name, kind):
 
 def test_what_is_no_number_of_an_array(target):
     """What nothing makes an array of: the way out says so, or says what to do first."""
-    x = target._asarray(X)
+    x = as_is(target, X)
     for thing, what, way in (
         (None, "None, not an array", "pass an array in its place"),
         ("ab", "a str, not an array", "pass an array of numbers in its place"),
@@ -218,15 +222,15 @@ def test_what_is_no_number_of_an_array(target):
 
 
 def test_arrays_in_a_row(target):
-    rows = [target._asarray(X[0]), target._asarray(X[1])]
+    rows = [as_is(target, X[0]), as_is(target, X[1])]
     text, y = follow(target, "softmax", "x", rows)
     assert "stack(x)" in text
-    assert y == pytest.approx(target.numpy(ax.softmax(target._asarray(X))), rel=1e-6)
+    assert y == pytest.approx(target.numpy(ax.softmax(as_is(target, X))), rel=1e-6)
 
 
 def test_numbers(target):
     """Beside an array they become one of its library, on its own otherwise NumPy's."""
-    x = target._asarray(np.float32(2.0))
+    x = as_is(target, np.float32(2.0))
     for number in (1, 1.0, True, 0.5 + 0j, Decimal("0.5")):
         with pytest.raises(TypeError) as caught:
             ax.binary_cross_entropy_with_logits(x, number)
