@@ -130,14 +130,14 @@ def _targets(
     if kind != "integer":
         hint = "class indices need an integer dtype" + (", class probabilities a floating one" if soft else "")
         raise TypeError(f"{function}: targets has dtype {targets.dtype}; {hint}.")
-    if given == shape and shape != reduced:
+    if agree(given, shape):
         index = "targets.long()" if str(targets.dtype) in _UNORDERED else "targets"
         hint = f"pass {library_of(xp)}.argmax({index}, axis={axis})" + (", or a floating dtype" if soft else "")
         what = f"targets with shape {given} and dtype {targets.dtype} are as large as {name}, as one-hot classes are"
         raise ValueError(f"{function}: {what}; {hint}.")
     if not agree(given, reduced):
         hint = f"class indices need shape {reduced}"
-        other = next((i for i in range(len(shape)) if given == (*shape[:i], *shape[i + 1 :])), None)
+        other = next((i for i in range(len(shape)) if agree(given, (*shape[:i], *shape[i + 1 :]))), None)
         if other is not None:
             hint += f", or choose the class axis with axis={other}"
         raise ValueError(f"{function}: targets with shape {given} {said} and class axis {axis}; {hint}.")

@@ -14,5 +14,7 @@ def lengths(x: Any) -> tuple[Any, ...]:
 
 
 def agree(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    """Whether two shapes are the same, as far as is known."""
-    return a == b or (len(a) == len(b) and all(None in pair or pair[0] == pair[1] for pair in zip(a, b, strict=True)))
+    """Whether two shapes are the same, as far as is known. Those of another number of axes are not compared."""
+    if len(a) != len(b):
+        return False
+    return a == b or all(None in pair or pair[0] == pair[1] for pair in zip(a, b, strict=True))

@@ -269,6 +269,8 @@ def _smoothed(x: Any, t: Any, smoothing: float, options: dict[str, Any]) -> Any:
     arrays, static = _check.over_classes(name, "logits", x, t, axis, how, more, label_smoothing=0.0, z_loss=0.0)
     x, t, w, *_ = arrays
     xp, dtype, count = static["xp"], static["dtype"], x.shape[axis]
+    if smoothing == 1 and _check.kind_of(xp, t.dtype) == "floating":  # of which there is a gradient still, of 0
+        return run(name, (x, t * 0.0 + 1.0 / count, w, None, None), **static)
     row = tuple(count if i == axis else 1 for i in range(len(x.shape)))
     even = xp.full(row, smoothing / count, dtype=dtype, device=getattr(x, "device", None))
     counts, ignored = None, static["ignore_index"]

@@ -56,7 +56,10 @@ class _Namespace:
 
     @staticmethod
     def squeeze(x, axis):
-        return torch.squeeze(x, axis)
+        """One axis after another: jagged tensors have no more."""
+        for i in sorted((axis,) if isinstance(axis, int) else axis, reverse=True):
+            x = torch.squeeze(x, i)
+        return x
 
     @staticmethod
     def take_along_axis(x, index, axis):
