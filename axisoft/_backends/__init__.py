@@ -107,6 +107,12 @@ def device(x: Any, xp: Any) -> Any:
     return compat.device(x) if module is None or not hasattr(module, "device") else module.device(x)
 
 
+def on_one_device(x: Any, y: Any, xp: Any) -> bool:
+    module = executor(xp)
+    find = module.device if hasattr(module, "device") else compat.device
+    return bool(find(x) == find(y))
+
+
 def values(x: Any, xp: Any) -> Any:
     """x as an array that can be read here and now; None where that waits for a device or forces a lazy graph."""
     module = executor(xp)
@@ -115,10 +121,11 @@ def values(x: Any, xp: Any) -> Any:
     return None if compat.is_lazy_array(x) else x
 
 
-def is_known(x: Any, xp: Any) -> bool:
-    """Whether what ``values`` found holds for every run of what runs now; not where that is recorded for other runs."""
+def read(x: Any, xp: Any) -> tuple[Any, bool]:
+    """As ``values``; and whether that holds for every run of what runs now: not where it is recorded for other runs."""
     module = executor(xp)
-    return not hasattr(module, "is_known") or bool(module.is_known(x))
+    found = module.read(x) if hasattr(module, "read") else (values(x, xp), True)
+    return found[0], found[0] is not None and found[1]
 
 
 def lengths(x: Any) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ FEW = 1 << 12
 class _Namespace:
     """array_api_compat.numpy, and which of the formulas' precautions NumPy can do without."""
 
-    rounds = quiet = True
+    rounds = quiet = sized = True
 
     def __init__(self):
         self.__dict__.update({name: f for name, f in vars(compat).items() if not hasattr(type(self), name)})

@@ -63,10 +63,8 @@ def _fit(function: str, x: Any, targets: Any, static: dict[str, Any]) -> bool:
     count = shape[axis]
     if count == 0 or not agree(lengths(targets), (*shape[:axis], *shape[axis + 1 :])):
         return False
-    seen = _backends.values(targets, xp)
-    if (seen is not None and _backends.is_known(targets, xp)) is not static["checked"]:
-        return False
-    if _backends.device(x, xp) != _backends.device(targets, xp):
+    seen, known = _backends.read(targets, xp)
+    if known is not static["checked"] or not _backends.on_one_device(x, targets, xp):
         return False
     if seen is not None:
         _check_classes(function, seen, count, None)
@@ -156,10 +154,9 @@ def indices(function: str, targets: Any, count: int, ignore_index: int | None, x
         info = xp.iinfo(targets.dtype)
         if not info.min <= ignore_index <= info.max:
             ignore_index = None
-    seen = _backends.values(targets, xp)
+    seen, checked = _backends.read(targets, xp)
     if seen is not None:
         _check_classes(function, seen, count, ignore_index)
-    checked = seen is not None and _backends.is_known(targets, xp)
     if targets.dtype == xp.int64:  # the widest, so the index dtype of a library that has it
         return targets, ignore_index, checked
     wide = xp.__array_namespace_info__().default_dtypes()["indexing"]

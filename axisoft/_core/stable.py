@@ -10,6 +10,7 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     sums_in_pairs(x, axis)   whether its own sum along that axis is as accurate as one in pairs
     sums(arrays, axis)       accurate sums of several arrays of one shape, in one pass; the axis stays
     is_number(n)             whether a length is known; those that are ints, unless it says otherwise
+    sized                    true if every length is
     exp_of(d)                exp(d), written over d
     divide_over(a, b)        a / b, written over a; and subtract_over
     none(mask)               whether it can be told here and now that the mask is False throughout
@@ -48,6 +49,8 @@ def length(x, axis, xp):
 def count(x, xp, axes=None):
     """How many elements x, or a slice along ``axes``, has; None if that is not known yet."""
     lengths = x.shape if axes is None else [x.shape[i] for i in axes]
+    if getattr(xp, "sized", False):
+        return math.prod(lengths)
     return math.prod(lengths) if all(map(getattr(xp, "is_number", _is_int), lengths)) else None
 
 
@@ -59,6 +62,8 @@ def extent(x, axis, xp):
 
 def is_empty(x, xp):
     """Whether x is known to have no elements."""
+    if getattr(xp, "sized", False):
+        return 0 in x.shape
     return any(n == 0 for n in x.shape if getattr(xp, "is_number", _is_int)(n))
 
 

@@ -22,7 +22,7 @@ from axisoft._backends import numpy
 from axisoft._backends.torch.functions import do
 from axisoft._backends.torch.namespace import xp as _xp
 from axisoft._backends.torch.single import autocast
-from axisoft._backends.torch.watch import is_known, is_traced, lengths, values, varies, without_subclass
+from axisoft._backends.torch.watch import is_watched, lengths, read, values, varies, without_subclass
 from axisoft._backends.torch.ways import has_kernel, on_host, small
 
 __all__ = [
@@ -30,9 +30,9 @@ __all__ = [
     "device",
     "evaluate",
     "find_device",
-    "is_known",
     "lengths",
     "namespace",
+    "read",
     "together",
     "values",
     "vjp",
@@ -42,7 +42,7 @@ vjp = torch.func.vjp
 
 
 def evaluate(op, arrays, *, given, dtype, out, xp, **static):
-    if given is None and arrays[0].dtype is dtype is out and not is_traced() and not varies(arrays):
+    if given is None and arrays[0].dtype is dtype is out and not is_watched() and not varies(arrays):
         y = small(op, arrays, static)
         if y is not None:
             return y

@@ -28,6 +28,8 @@ STEADY = 512
 GRAIN = 1 << 15
 # Elements of a block of sigmoid: a multiple of what its vectors take, below the grain.
 BLOCK = GRAIN - 64
+# Blocks up to which one thread is done before others are up.
+FEW = 8
 # A loss above this is accurate by PyTorch's kernel, too: log(s) with s > 1.6 loses no digits worth having.
 UNSURE = 0.5
 # Below this a probability may be 0, though its logarithm is far from -inf.
@@ -50,9 +52,8 @@ def is_steady(x):
 
 def sum_of_rows(x):
     """``sum(x, 1)``, the same for a row that is alone: the threads would share it out."""
-    if len(x) == 1 and x.shape[1] >= GRAIN:
-        return torch.sum(x.expand(2, -1), 1, keepdim=True)[:1]
-    return torch.sum(x, 1, keepdim=True)
+    alone = len(x) == 1 and x.shape[1] >= GRAIN
+    return torch.sum(x.expand(2, -1), 1, keepdim=True)[:1] if alone else torch.sum(x, 1, keepdim=True)
 
 
 def sigmoid(x):
@@ -64,8 +65,19 @@ def sigmoid(x):
     if y.stride() != x.stride():  # not dense
         x = x.contiguous()
         y = torch.empty_like(x)
-    flat_x, flat_y = (a.as_strided((a.numel(),), (1,), a.storage_offset()).split(BLOCK) for a in (x, y))
-    numpy.spread(lambda i: torch.sigmoid(flat_x[i], out=flat_y[i]), len(flat_x), torch.get_num_threads())
+    flat = (a.as_strided((a.numel(),), (1,), a.storage_offset()).split(BLOCK) for a in (x, y))
+    blocks = list(zip(*flat, strict=True))
+
+    def run(i):
+        of_x, of_y = blocks[i]
+        torch.sigmoid(of_x, out=of_y)
+
+    threads = torch.get_num_threads() if len(blocks) > FEW else 1
+    if threads > 1:
+        numpy.spread(run, len(blocks), threads)
+    else:
+        for i in range(len(blocks)):
+            run(i)
     return y
 
 

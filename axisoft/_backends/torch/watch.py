@@ -29,14 +29,16 @@ def is_watched():
     profiler a flag and the transforms of torch.func a level. A default device is a function mode too, but it replaces
     nothing but where new tensors go.
     """
-    return _is_recorded() or _profiler_enabled() or _functorch.maybe_current_level() is not None
-
-
-def _is_recorded():
-    if is_traced() or _len_torch_dispatch_stack():
+    if torch.compiler.is_compiling() or _get_tracing_state() is not None or _len_torch_dispatch_stack():
         return True
-    count = _len_torch_function_stack()
-    return count > 0 and any(type(torch._C._get_function_stack_at(i)) is not DeviceContext for i in range(count))
+    if _profiler_enabled() or _functorch.maybe_current_level() is not None:
+        return True
+    return _len_torch_function_stack() > 0 and _has_function_mode()
+
+
+def _has_function_mode():
+    modes = map(torch._C._get_function_stack_at, range(_len_torch_function_stack()))
+    return any(type(mode) is not DeviceContext for mode in modes)
 
 
 def is_plain(x):
@@ -46,9 +48,9 @@ def is_plain(x):
 
 def are_plain(arrays):
     """Whether each that is there is plain."""
-    if is_watched():
-        return False
-    return all(a is None or (type(a) is torch.Tensor and a.is_cpu and not is_wrapped(a)) for a in arrays)
+    return not is_watched() and all(
+        a is None or (type(a) is torch.Tensor and a.is_cpu and not is_wrapped(a)) for a in arrays
+    )
 
 
 def is_wrapped(x):
@@ -70,12 +72,18 @@ def values(x):
     A subclass that is nothing but a tensor with another name can be read; one that has a ``__torch_dispatch__`` may
     hold anything anywhere. Nobody sees the reading.
     """
+    return read(x)[0]
+
+
+def read(x):
+    """As ``values``; and whether that holds for every run of what runs now: not where it is recorded for other runs."""
+    if is_plain(x):
+        return _numpy(x), True
     if is_traced() or not x.is_cpu or is_wrapped(x) or _dispatches(x):
-        return None
-    if type(x) is torch.Tensor and not is_watched():
-        return _numpy(x)
+        return None, False
     with temporarily_clear_interpreter_stack(), torch._C.DisableTorchFunction(), _disable_current_modes():
-        return _numpy(x.as_subclass(torch.Tensor))
+        found = _numpy(x.as_subclass(torch.Tensor))
+    return found, not (_len_torch_dispatch_stack() or _has_function_mode())
 
 
 def _numpy(x):
@@ -91,11 +99,6 @@ def lengths(x):
         return tuple(x.shape)
     finally:
         _set_tracing_state(state)
-
-
-def is_known(x):
-    """Whether what ``values`` found holds for every run of what runs now: not where it is recorded for other runs."""
-    return not _is_recorded()
 
 
 def without_subclass(x):

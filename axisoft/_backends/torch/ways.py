@@ -172,9 +172,9 @@ def _small_log_softmax(x, where, *, axis, **options):
     if where is not None or len(axis) != 1 or not x.numel() or not _is_steady(x, axis[0]):
         return None
     y = torch.log_softmax(x, axis[0])
-    values = np.moveaxis(y.numpy(), axis[0], -1)
-    unsure = ~(values.max(axis=-1) < -kernels.UNSURE)  # NaN too
-    if unsure.any():
+    if not torch.amax(y).item() < -kernels.UNSURE:  # NaN too
+        unsure = ~(torch.amax(y, axis[0]).numpy() < -kernels.UNSURE)
+        values = np.moveaxis(y.numpy(), axis[0], -1)
         rows = np.moveaxis(x.detach().resolve_neg().numpy(), axis[0], -1)[unsure]
         values[unsure] = numpy.of_rows(_core.OPS["log_softmax"], (rows, None), axis=(1,), **options)
     return y
@@ -185,7 +185,13 @@ def _small_cross_entropy(
 ):
     if not (weight is sample_weight is where is ignore_index is None) or label_smoothing or z_loss or not checked:
         return None
-    if x.ndim != 2 or axis != 1 or not x.numel() or targets.dtype is not torch.int64 or not _is_steady(x, 1):
+    if (
+        x.ndim != 2
+        or axis != 1
+        or not 0 < x.numel() < kernels.GRAIN
+        or targets.dtype is not torch.int64
+        or not _is_steady(x, 1)
+    ):
         return None
     y = torch.nn.functional.cross_entropy(x, targets, reduction="none")
     values = y.numpy()
@@ -194,7 +200,7 @@ def _small_cross_entropy(
         rows = x.detach().resolve_neg().numpy()[unsure], targets.numpy()[unsure], None, None, None
         options = {"ignore_index": None, "label_smoothing": 0.0, "z_loss": 0.0, "checked": True}
         values[unsure] = numpy.of_rows(_core.OPS["cross_entropy"], rows, axis=1, **options)
-    return y if reduction == "none" else formula(_core.REDUCTION, y, None, mean=reduction == "mean")
+    return y if reduction == "none" else y.mean() if reduction == "mean" else y.sum()
 
 
 _SMALL: dict[str, Any] = {
