@@ -210,7 +210,8 @@ def test_a_half_that_the_library_lacks(target):
     if target.backend.name == "numpy" and importlib.util.find_spec("ml_dtypes"):
         return  # which adds it
     with pytest.raises(
-        TypeError, match=r"softmax: dtype is 'bfloat16', not a real floating dtype of \w+; pass \w+\.float(16|32) or None"
+        TypeError,
+        match=r"softmax: dtype is 'bfloat16', not a real floating dtype of \w+; pass \w+\.float(16|32) or None",
     ):
         ax.softmax(target.array(X, "float32"), dtype="bfloat16")
 

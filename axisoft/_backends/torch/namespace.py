@@ -76,7 +76,7 @@ class _Namespace:
 
     @staticmethod
     def subtract_over(a, b):
-        return a - b if is_traced() else a.sub_(b)
+        return a.sub_(b)
 
     @staticmethod
     def none(mask):
