@@ -138,6 +138,12 @@ def test_imports_run_one_way(path):
             assert own, f"{here} imports {name}"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_file_is_one_idea(path):
+    """Above 400 lines newcomers get lost; a folder with a table of contents is better."""
+    assert len(path.read_text().splitlines()) <= 400
+
+
 def test_the_core_names_no_library():
     for path in (PACKAGE / "_core").glob("*.py"):
         found = re.search(rf"\b({'|'.join(LIBRARIES)}|pytorch)\b", path.read_text().lower())
