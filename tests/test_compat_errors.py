@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import unknown_lengths
 
 import axisoft
 from axisoft.compat import jax as J
@@ -175,8 +176,7 @@ def test_texts(call, error, text):
 def test_arrays_of_two_libraries(target):
     mine, strange = target.array(X, "float64"), np.zeros(2, dtype=np.int64)
     if target.backend.name == "jax":  # which takes NumPy's
-        array_api_strict = pytest.importorskip("array_api_strict")
-        strange = array_api_strict.asarray(strange)
+        strange = unknown_lengths.Array(strange)
     for call, names in (
         (lambda: F.cross_entropy(mine, strange), ("cross_entropy: input is a", "and target a")),
         (lambda: F.nll_loss(mine, strange), ("nll_loss: input is a", "and target a")),
