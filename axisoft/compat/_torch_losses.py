@@ -306,6 +306,8 @@ def _reduced(name: str, xp: Any, x: Any, loss: Any, weights: Any) -> Any:
     shape, out = tuple(loss.shape), _check.dtypes(name, xp, x, None)["out"]
     if isinstance(weights, int):
         loss = loss / weights if weights else loss * math.nan
+    elif type(weights).__name__ == "SymInt":  # a length that torch.export does not know yet
+        loss = loss / weights
     elif weights is not None:
         none = weights == 0
         loss = xp.where(none, math.nan, loss / xp.where(none, 1.0, weights))

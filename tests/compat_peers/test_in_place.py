@@ -33,7 +33,9 @@ def run(peer, tmp_path, **more):
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         **more,
     }
-    command = [sys.executable, "-m", "pytest", "-p", "in_place", "-p", "no:cacheprovider", "-q", *chosen, spec.origin]
+    # Under no settings of ours, in whose tree the environment may lie.
+    settings = ("-c", os.devnull, f"--rootdir={tmp_path}", "-p", "in_place", "-p", "no:cacheprovider", "-q")
+    command = [sys.executable, "-m", "pytest", *settings, *chosen, spec.origin]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error|skipped)", done.stdout)}
     return done.returncode, counts, done.stdout[-4000:]

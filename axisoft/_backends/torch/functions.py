@@ -93,9 +93,9 @@ def _traced(op, arrays, options):
 
 
 def do(op, *arrays, **options):
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
         return _traced(op, arrays, options)
-    # What torch.jit.trace records is differentiated as it stands: a Function could be neither saved nor exported.
+    # What torch.export or torch.jit.trace records is differentiated as it stands: a Function could not be saved.
     if is_traced() or not varies(arrays):
         return run(op, arrays, options)
     return _Apply.apply(_bound(op, tuple(options.items())), *arrays)

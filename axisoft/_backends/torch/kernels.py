@@ -23,8 +23,8 @@ LARGE = 1 << 16
 # Bytes of a slice up to which at most 16 terms meet in one lane (of 32 bytes, where there is no better): no drift then.
 STEADY = 512
 # From this many elements on PyTorch shares an operation out among its threads. Where it cuts shows in the last digits
-# of a sum to one number, of softmax along another axis than the last, and of sigmoid, whose remainder at the end of a
-# thread's part takes another exponential. Rows that lie along memory are one thread's each, and sums of them the same.
+# of a sum to one number, and of sigmoid, whose remainder at the end of a thread's part takes another exponential. Rows
+# that lie along memory are one thread's each, and sums of them the same.
 GRAIN = 1 << 15
 # Elements of a block of sigmoid: a multiple of what its vectors take, below the grain.
 BLOCK = GRAIN - 64

@@ -19,7 +19,13 @@ from torch.utils._python_dispatch import _disable_current_modes
 def is_traced():
     """Whether what runs becomes a program for other values: for torch.compile and torch.export, by Dynamo or without
     it, or for torch.jit.trace and the exporters on top of it, which know nothing of what a Function does."""
-    return torch.compiler.is_compiling() or _get_tracing_state() is not None
+    return torch.compiler.is_compiling() or _get_tracing_state() is not None or _is_functionalized()
+
+
+def _is_functionalized():
+    """Whether torch.func.functionalize rewrites what runs: it takes no Function."""
+    top = None if _functorch.maybe_current_level() is None else _functorch.peek_interpreter_stack()
+    return top is not None and top.key() == _functorch.TransformType.Functionalize
 
 
 def is_watched():
@@ -55,7 +61,9 @@ def are_plain(arrays):
 
 def is_wrapped(x):
     """Whether a transformation stands between a tensor and its values; the second kind is that of ``autograd.grad``."""
-    return _functorch.is_functorch_wrapped_tensor(x) or _functorch.is_legacy_batchedtensor(x)
+    if _functorch.is_functorch_wrapped_tensor(x) or _functorch.is_legacy_batchedtensor(x):
+        return True
+    return torch._is_functional_tensor(x)
 
 
 def varies(arrays):
@@ -79,7 +87,11 @@ def read(x):
     """As ``values``; and whether that holds for every run of what runs now: not where it is recorded for other runs."""
     if is_plain(x):
         return _numpy(x), True
-    if is_traced() or not x.is_cpu or is_wrapped(x) or _dispatches(x):
+    if is_traced():
+        return None, False
+    while _functorch.is_gradtrackingtensor(x):  # of torch.func.grad: it varies for it, and what it holds is there
+        x = _functorch.get_unwrapped(x)
+    if not x.is_cpu or is_wrapped(x) or _dispatches(x):
         return None, False
     with temporarily_clear_interpreter_stack(), torch._C.DisableTorchFunction(), _disable_current_modes():
         found = _numpy(x.as_subclass(torch.Tensor))

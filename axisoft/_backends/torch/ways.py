@@ -95,8 +95,8 @@ def has_kernel(op, arrays, options):
     if op.name == "softmax" and 0 not in x.shape and not is_wrapped(x):
         if not is_plain(x) or x.dtype not in _HOST:  # no other way is as fast
             return True
-        # A small one is a call of PyTorch's and nothing else.
-        return x.numel() < kernels.GRAIN or (axis == x.ndim - 1 and (x.numel() <= LARGE or is_fast(x, axis)))
+        # A small one is a call of PyTorch's and nothing else; but its threads show along another axis than the last.
+        return axis == x.ndim - 1 and (x.numel() <= LARGE or is_fast(x, axis))
     return is_plain(x) and is_fast(x, axis)
 
 
@@ -158,14 +158,9 @@ def small(op, arrays, options):
 
 
 def _small_softmax(x, where, *, axis, **_):
-    if where is None and len(axis) == 1 and _is_steady(x, axis[0]) and _by_row(x, axis[0]):
+    if where is None and axis == (x.ndim - 1,) and _is_steady(x, axis[0]):
         return torch.softmax(x, axis[0])
     return None
-
-
-def _by_row(x, axis):
-    """Whether no thread decides what becomes of a slice."""
-    return axis == x.ndim - 1 or x.numel() < kernels.GRAIN
 
 
 def _small_log_softmax(x, where, *, axis, **options):
