@@ -136,6 +136,28 @@ def test_torch_export(target, name, strict):
         assert close(target.numpy(exported(*given)), target.numpy(CALLS[name](*given)))
 
 
+@in_torch
+@pytest.mark.filterwarnings(*ignored)
+@pytest.mark.parametrize("strict", [False, True], ids=["by running", "by reading"])
+def test_torch_export_of_facades(target, strict):
+    import torch
+
+    from axisoft.compat import optax
+    from axisoft.compat import torch as functional
+
+    class Module(torch.nn.Module):
+        def forward(self, x, t, p, f):
+            binary = functional.binary_cross_entropy_with_logits(x, p)
+            soft = functional.cross_entropy(x, p) + optax.softmax_cross_entropy(x, p).sum()
+            return binary + soft + functional.cross_entropy(x, t, ignore_index=1) + functional.nll_loss(x, t)
+
+    n = torch.export.Dim("n", min=2)
+    lengths = ({0: n}, {0: n}, {0: n}, {0: n})
+    exported = torch.export.export(Module(), arguments(target, 5, 6), dynamic_shapes=lengths, strict=strict).module()
+    given = arguments(target, 9, 6)
+    assert close(target.numpy(exported(*given)), target.numpy(Module()(*given)))
+
+
 @pytest.mark.backends(fits=lambda backend: backend.name == "jax")
 @pytest.mark.parametrize("of", ["value", "gradient"])
 @pytest.mark.parametrize("name", CALLS)

@@ -90,7 +90,18 @@ def test_how_many_slices_are_confident_changes_none(target, count):
 @pytest.mark.backends(fits=lambda backend: backend.name in ("numpy", "torch"))
 @pytest.mark.parametrize(
     "shape",
-    [(70_001,), (333, 301), (40_003, 21), (9, 7001), (41, 1499), (5, 100_003), (3, 7, 5001), (1, 200_000)],
+    [
+        (70_001,),
+        (333, 301),
+        (40_003, 21),
+        (9, 7001),
+        (41, 1499),
+        (5, 100),
+        (8, 17, 13),
+        (5, 100_003),
+        (3, 7, 5001),
+        (1, 200_000),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -188,6 +188,27 @@ def test_what_can_be_read_is_checked_unseen(target, kind):
     assert kind == "profiler" or not [seen for seen in mode.seen if not seen.startswith("__")]
 
 
+def test_classes_under_derivatives_of_torch_func_are_checked(target):
+    """Targets that are an argument of what is differentiated."""
+    import torch
+
+    x, t = torch.zeros(2, 3), torch.tensor([0, 5])
+    for transform in (torch.func.grad, torch.func.jacrev, torch.func.grad_and_value):
+        with pytest.raises(IndexError, match=r"holds class 5 at \(1,\)"):
+            transform(ax.cross_entropy)(x, t)
+    assert torch.isfinite(torch.func.grad(ax.cross_entropy)(x, t - t)).all()
+
+
+@pytest.mark.parametrize("name", HEART)
+def test_functionalize(target, name):
+    import torch
+
+    arrays, call = calls(target, name)
+    assert same(target, torch.func.functionalize(call)(*arrays), call(*arrays))
+    functional = tuple(map(torch._to_functional_tensor, arrays))
+    assert same(target, torch._from_functional_tensor(call(*functional)), call(*arrays))
+
+
 def test_fake_tensors_give_shapes(target):
     import torch
     from torch._subclasses import FakeTensorMode

@@ -155,8 +155,8 @@ def common_shape(function: str, **shapes: tuple[int, ...]) -> tuple[int, ...]:
     padded = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes.values()]
     result = []
     for lengths in zip(*padded, strict=True):
-        others = set(lengths) - {1}
-        if len(others) > 1:
+        others = [n for n in lengths if n != 1]  # no set: a symbol for a length has no hash
+        if any(n != others[0] for n in others[1:]):
             raise facades.one_shape(function, shapes)
-        result.append(others.pop() if others else 1)
+        result.append(others[0] if others else 1)
     return tuple(result)

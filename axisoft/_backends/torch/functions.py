@@ -93,9 +93,9 @@ def _traced(op, arrays, options):
 
 
 def do(op, *arrays, **options):
-    if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+    if torch.compiler.is_compiling():
         return _traced(op, arrays, options)
-    # What torch.export or torch.jit.trace records is differentiated as it stands: a Function could not be saved.
+    # What torch.jit.trace records is differentiated as it stands: a Function could not be saved.
     if is_traced() or not varies(arrays):
         return run(op, arrays, options)
     return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
