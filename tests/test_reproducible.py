@@ -52,13 +52,24 @@ def slices(y, axis):
     return np.moveaxis(y, axis, -1) if y.ndim > 1 else y
 
 
+@pytest.mark.backends(fits=lambda backend: backend.name in ("numpy", "torch"))
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_slice_is_by_itself(target, shape, layout, precision):
-    """The first slice, and the last, beside others of each kind: bit for bit the same."""
-    if target.backend.name not in ("numpy", "torch", "jax") and max(shape) > 900:
-        shape = (50, 40)
+    """The first slice, or the last, beside others of each kind: bit for bit the same."""
+    _is_by_itself(target, shape, layout, precision)
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name not in ("numpy", "torch"))
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize("shape", [(4, 10), (40, 900)], ids=str)
+def test_a_slice_is_by_itself_where_no_value_chooses(target, shape, layout):
+    """Of backends that run one formula, whatever the values are."""
+    _is_by_itself(target, shape, layout, "float32")
+
+
+def _is_by_itself(target, shape, layout, precision):
     axis, order = LAYOUTS[layout]
     plain, confident, *others = kinds(shape, precision)
     for i, own in ((0, plain), (-1, confident)):
