@@ -68,16 +68,8 @@ class _Namespace:
         return np.subtract(x, y, out=room)
 
     @staticmethod
-    def exp_of(d):
-        return np.exp(d, out=d if isinstance(d, np.ndarray) else None)  # no scalar
-
-    @staticmethod
-    def divide_over(a, b):
-        return np.divide(a, b, out=a if isinstance(a, np.ndarray) else None)
-
-    @staticmethod
-    def subtract_over(a, b):
-        return np.subtract(a, b, out=a if isinstance(a, np.ndarray) else None)
+    def over(name, a, *others):
+        return getattr(np, name)(a, *others, out=a if isinstance(a, np.ndarray) else None)  # no scalar
 
     @staticmethod
     def sums_in_pairs(x, axis):

@@ -1,24 +1,26 @@
 """Binary cross-entropy, per element and in nats.
 
-With L = log(1 + exp(-|x|)), softplus(x) = max(x, 0) + L and softplus(-x) = max(-x, 0) + L: all of one sign, with one
-transcendental for both.
+With L = log(1 + exp(-|x|)), softplus(x) = max(x, 0) + L and softplus(-x) = max(-x, 0) + L, and one of them is
+L alone: two terms of one sign, with one transcendental for both.
 """
 
 from __future__ import annotations
 
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import SIGMOID, SOFTPLUS, tail
-from axisoft._core.stable import product, sum_to
+from axisoft._core.stable import over, product, sum_to
 from axisoft._core.weights import times
 
 
 def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
     """``f (a softplus(-x) + b softplus(x))`` with a = pos_weight * target and b = 1 - target."""
     a, b = times(pos_weight, targets), 1.0 - targets
-    small = tail(x, xp=xp)
-    # A cost that nothing asks for is selected away before it is multiplied by 0: it may be infinite.
-    y = a * xp.where(a == 0, 0.0, xp.maximum(-x, 0.0) + small) + b * xp.where(b == 0, 0.0, xp.maximum(x, 0.0) + small)
-    return _weighted(sample_weight, y, xp)
+    size = xp.abs(x)
+    y = product(xp.where(x > 0, b, a), size, xp)  # of an infinite logit, no cost that nothing asks for
+    small = tail(size, xp)
+    if pos_weight is not None:  # a + b is 1 otherwise
+        small = product(a + b, small, xp)
+    return _weighted(sample_weight, over("add", xp, y, small), xp)
 
 
 def _weighted(factor, y, xp):
@@ -32,7 +34,7 @@ def _binary_slopes(arrays, wanted, do, xp):
     a, b = times(pos_weight, targets), 1.0 - targets
     slopes = [None] * 4
     if wanted[0]:
-        slopes[0] = _weighted(sample_weight, b * do(SIGMOID, x) - a * do(SIGMOID, -x), xp)
+        slopes[0] = _weighted(sample_weight, _difference(x, a, b, do, xp), xp)
     if wanted[1]:
         slopes[1] = _weighted(sample_weight, _weighted(pos_weight, do(SOFTPLUS, -x), xp) - do(SOFTPLUS, x), xp)
     if wanted[2]:
@@ -41,6 +43,12 @@ def _binary_slopes(arrays, wanted, do, xp):
         unit = do(BINARY_CROSS_ENTROPY, x, targets, pos_weight, None)
         slopes[3] = xp.where((sample_weight == 0) & ~xp.isfinite(unit), 0.0, unit)
     return slopes
+
+
+def _difference(x, a, b, do, xp):
+    """``b sigmoid(x) - a sigmoid(-x)``."""
+    up, down = (over("multiply", xp, do(SIGMOID, z), c) for z, c in ((x, b), (-x, a)))
+    return over("subtract", xp, up, down)
 
 
 def _dead(slope, arrays, xp):

@@ -15,18 +15,21 @@ import math
 from typing import Any, NamedTuple
 
 from axisoft._core.op import Op, Promise
-from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, PER_TERM, SOFTMAX, centred
+from axisoft._core.softmax import LOG_SOFTMAX, LOGSUMEXP, PER_TERM, SOFTMAX
 from axisoft._core.stable import (
+    Exponentials,
+    balanced,
     below,
-    exponential,
+    deviation,
+    exponentials,
     hide,
     is_empty,
     length,
     others,
+    over,
     pick,
     product,
     put,
-    shifted,
     spread,
     sum_to,
     total,
@@ -42,6 +45,7 @@ from axisoft._core.weights import (
     per_sample,
     read_samples,
     settle,
+    spoil,
     times,
 )
 
@@ -50,24 +54,32 @@ class _Slices(NamedTuple):
     """What the logits say of each sample; the class axis is kept."""
 
     x: Any  # -inf where hidden
-    shift: Any
-    d: Any  # None if it is not wanted
+    of: Exponentials
+    rest: Any  # the sum of exp(d) without its largest term
     e: Any
-    s: Any
-    rest: Any  # s without its largest term
-    log: Any  # L = log(s) = log1p(rest)
+    log: Any  # L = log(1 + rest)
 
     def lse(self):
-        return self.shift + self.log
+        return self.of.shift + self.log
+
+    def scale(self):
+        """What e has to be divided by to be the probabilities."""
+        s = 1.0 + self.rest
+        return s if isinstance(self.of.top, float) else s * self.of.top
+
+    def distance(self, index, axis, xp):
+        """d of a class, which need not be made for the others."""
+        if self.of.d is not None:
+            return pick(self.of.d, index, axis, xp)
+        return below(pick(self.x, index, axis, xp), self.of.shift, xp)
 
 
 def _slices(x, where, *, axis, xp, distances):
     """``distances`` : whether d is wanted."""
     x = hide(x, where, xp)
-    _, shift, d = shifted(x, (axis,), xp)
-    d, e = (d, xp.exp(d)) if distances else (None, exponential(d, xp))
-    s, rest = others(e, (axis,), xp)
-    return _Slices(x, shift, d, e, s, rest, xp.log1p(rest))
+    of = exponentials(x, (axis,), xp, distances=distances)
+    rest, e = others(of, (axis,), xp)
+    return _Slices(x, of, rest, e, xp.log1p(rest))
 
 
 def _smoothing(x, weight, where, *, axis, label_smoothing, xp):
@@ -98,13 +110,13 @@ def cross_entropy(
     of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None or label_smoothing)
     log = settle(of.log, known, xp)
     if known.soft is None:
-        d = below(pick(of.x, known.index, axis, xp), of.shift, xp)
+        d = of.distance(known.index, axis, xp)
         loss = times(known.class_weight, log - settle(d, known, xp))
     else:
-        loss = known.class_weight * log - _dot(known.soft, of.d, axis, xp)
+        loss = known.class_weight * log - _dot(known.soft, of.of.d, axis, xp)
     if label_smoothing:
         each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
-        loss = (1.0 - label_smoothing) * loss + (every * log - _dot(each, of.d, axis, xp))
+        loss = (1.0 - label_smoothing) * loss + (every * log - _dot(each, of.of.d, axis, xp))
     if z_loss:
         lse = settle(of.lse(), known, xp)
         loss = loss + times(known.class_weight, z_loss * lse * lse)
@@ -125,36 +137,40 @@ def _logit_gradient(
 ):
     """The derivative of each sample's loss along its row, as large as the logits.
 
-    With u_c the total weight of class c in the loss and A their sum it is ``A p_c - u_c``. For a target that is written
-    as ``p_c (A - u_c) - u_c (1 - p_c)``, where 1 - p of the largest class is the sum of the others over s.
+    With u_c the total weight of class c in the loss, A their sum and z that of 2 z_loss lse, it is
+    ``(A + z) p_c - u_c``. A target's is ``p_c (A - u_c + z) - u_c (1 - p_c)``, where 1 - p of the largest class is the
+    sum of the others. With probabilities every class is a target; there ``A p - u``, which sums to 0, is balanced.
     """
     if is_empty(x, xp):
         return xp.zeros_like(x)
     read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
     known = read_samples(x, targets, weight, sample_weight, **read)
-    of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None)
-    p = of.e / of.s
+    of = _slices(x, where, axis=axis, xp=xp, distances=False)
     each, every, z = 0.0, 0.0, 0.0
     if label_smoothing:
         each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
     if z_loss:
         z = times(known.class_weight, 2.0 * z_loss * of.lse())
+    rest, f, s = of.rest, known.factor, of.scale()
     if known.soft is None:
-        d = below(pick(of.x, known.index, axis, xp), of.shift, xp)
-        p_target = xp.exp(d) / of.s
-        q_target = xp.where(d == 0, of.rest / of.s, 1.0 - p_target)
+        d = of.distance(known.index, axis, xp)
+        p_target = xp.exp(d) / (1.0 + rest)
+        q_target = xp.where(d == 0, rest / (1.0 + rest), 1.0 - p_target)
         each_target = each if isinstance(each, float) else pick(each, known.index, axis, xp)
         u = (1.0 - label_smoothing) * (1.0 if known.class_weight is None else known.class_weight)
         at_target = p_target * (every - each_target + z) - (u + each_target) * q_target
-        whole = u + every + z
-        y = p if isinstance(whole, float) and whole == 1.0 else whole * p
-        y = put(y - each if label_smoothing else y, known.index, at_target, axis, xp)
+        y = over("multiply", xp, of.e, times(f, u + every + z) / s)
+        if label_smoothing:
+            y = over("subtract", xp, y, times(f, each))
+        y = put(y, known.index, times(f, at_target), axis, xp)
     else:
-        q = xp.where(of.d == 0, of.rest / of.s, 1.0 - p)
         u = (1.0 - label_smoothing) * known.soft + each
-        whole = (1.0 - label_smoothing) * known.class_weight + every
-        y = p * (whole - u + z) - u * q
-    y = times(known.factor, settle(y, known, xp))
+        whole = times(f, (1.0 - label_smoothing) * known.class_weight + every)
+        large = (of.of.at, rest < 1.0) if of.of.at is not None else (None, of.e > 0.5 * s)
+        z = z if isinstance(z, float) else of.e * (times(f, z) / s)
+        y = balanced(over("subtract", xp, over("multiply", xp, of.e, whole / s), times(f, u)), large, (axis,), xp)
+        y = y if isinstance(z, float) else y + z
+    y = settle(y, known, xp)
     return y if where is None else xp.where(_shown(where, known), y, 0.0)
 
 
@@ -169,7 +185,7 @@ def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss
     read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
     known = read_samples(x, targets, weight, sample_weight, **read)
     p = do(SOFTMAX, x, where, axis=(axis,))
-    spread = p * centred(t, p, (axis,), xp)
+    spread = deviation(t, p, (axis,), xp)
     whole = 1.0 if known.class_weight is None else known.class_weight
     y = (1.0 - label_smoothing) * whole * spread
     if z_loss:
@@ -278,12 +294,22 @@ def _cross_entropy_gradient(arrays, known, do, xp, **static):
     return rows, dead
 
 
+def _cross_entropy_pull(g, arrays, known, do, xp, **static):
+    """A cotangent of the loss is one more weight of the sample. An infinite one does nothing to a dropped sample."""
+    x, targets, weight, sample_weight, where = arrays
+    factor = g
+    if sample_weight is not None:
+        factor = product(sample_weight, g, xp, lambda: (sample_weight == 0) & ~xp.isfinite(g))
+    return do(LOGIT_GRADIENT, x, targets, weight, factor, where, **static)
+
+
 LOGITS = ("logits", "targets", "weight", "sample_weight", "where")
 LOGIT_GRADIENT = Op("logit_gradient", _logit_gradient, _logit_gradient_jvp, _logit_gradient_vjp, LOGITS)
 CROSS_ENTROPY = loss_op(
     "cross_entropy",
     cross_entropy,
     _cross_entropy_gradient,
+    _cross_entropy_pull,
     _class_terms,
     LOGITS,
     (Promise(8, "gap"),),
@@ -306,6 +332,13 @@ def _nll_gradient(arrays, known, do, xp, *, axis, **_):
     return rows, lambda: admit(indicator, known, xp) == 0
 
 
+def _nll_pull(g, arrays, known, do, xp, *, axis, **_):
+    x = arrays[0]
+    own = -visible(xp.expand_dims(g, axis=axis), known.named, xp)
+    own = spoil(times(known.factor, times(known.class_weight, own)), known, xp)
+    return put(xp.zeros_like(x), known.index, own, axis, xp)
+
+
 def _nll_terms(t, arrays, do, xp, **_):
     return xp.where(t == 0, 0.0, -arrays[0]), None
 
@@ -314,6 +347,7 @@ NLL_LOSS = loss_op(
     "nll_loss",
     nll_loss,
     _nll_gradient,
+    _nll_pull,
     _nll_terms,
     ("log_probs",) + LOGITS[1:4],
     (Promise(4),),

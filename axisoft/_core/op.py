@@ -77,12 +77,12 @@ class Op:
 
 
 def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise, gradient_promise: Promise) -> Op:
-    """An op of one array whose derivative at each element is ``slope(x, do)``."""
+    """An op of one array whose derivative at each element is ``slope(x, y, do)``."""
 
     def jvp(tangents, y, arrays, do, xp):
-        return slope(*arrays, do) * tangents[0]
+        return slope(*arrays, y, do) * tangents[0]
 
     def vjp(g, y, arrays, wanted, do, xp):
-        return (slope(*arrays, do) * g,)
+        return (slope(*arrays, y, do) * g,)
 
     return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,), result="element")

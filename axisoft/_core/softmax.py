@@ -5,7 +5,7 @@ With m the largest element of a slice, d = x - m and s = sum(exp(d)):
     softmax = exp(d) / s        log_softmax = d - log(s)        logsumexp = m + log(s)
 
 and log(s) is log1p of the sum *without* its largest term, which is exp(0) = 1: a confident slice keeps its digits.
-The derivatives need 1 - p of a dominant class; it is the sum of the other probabilities, never a difference.
+The derivatives along a slice sum to 0; that of a dominant class, p > 1/2, is minus the sum of the others.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ import math
 
 from axisoft._core.op import Op, Promise
 from axisoft._core.stable import (
+    balanced,
     count,
-    divide,
+    deviation,
+    dominant,
     expand,
-    exponential,
+    exponentials,
     hide,
     is_empty,
     others,
+    over,
     product,
     shifted,
-    subtract,
     total,
     visible,
+    weighted,
 )
 
 # Each addition of a small term to 1 rounds, by up to half an ulp of the sum, which is a whole one of a p just below 1.
@@ -38,72 +41,60 @@ def softmax(x, where, *, xp, axis, zero_if_empty=False):
     if is_empty(x, xp):
         return xp.zeros_like(x)
     x = hide(x, where, xp)
-    _, _, d = shifted(x, axis, xp, empty=0.0 if zero_if_empty else None)
-    e = exponential(d, xp)
     terms = count(x, xp, axis)
-    few = terms is not None and terms <= FEW and not zero_if_empty
-    e = divide(e, total(e, axis, xp) if few else 1.0 + others(e, axis, xp)[1], xp)
-    return visible(e, where, xp)
-
-
-def centred(t, p, axes, xp):
-    """``t_i - sum_j p_j t_j``: the derivative of log_softmax along t; ``p`` times it is that of softmax.
-
-    Where p_i > 1/2, which only one class of a slice can be, the difference would lose the digits of 1 - p_i. It is
-    ``t_i * sum_{j != i} p_j - sum_{j != i} p_j t_j`` there. ``p * centred(t, p)`` is ``(diag(p) - p p^T) t``, a
-    symmetric matrix: it serves both directions, and a framework that transposes this code keeps the digits.
-    """
-    dominant = p > 0.5
-    pt = product(p, t, xp)
-    rest = total(xp.where(dominant, 0.0, p), axes, xp)
-    mean_of_rest = total(xp.where(dominant, 0.0, pt), axes, xp)
-    return xp.where(dominant, rest * t - mean_of_rest, t - total(pt, axes, xp))
+    if terms is not None and terms <= FEW and not zero_if_empty:
+        e = over("exp", xp, shifted(x, axis, xp, mark=False)[-1])
+        s = total(e, axis, xp)
+    else:
+        rest, e = others(exponentials(x, axis, xp, empty=0.0 if zero_if_empty else None), axis, xp)
+        s = 1.0 + rest
+    return visible(over("divide", xp, e, s), where, xp)
 
 
 def _softmax_jvp(tangents, y, arrays, do, xp, *, axis, zero_if_empty=False):
-    return product(y, centred(tangents[0], y, axis, xp), xp)
+    return deviation(tangents[0], y, axis, xp)
 
 
 def _softmax_vjp(g, y, arrays, wanted, do, xp, *, axis, zero_if_empty=False):
-    return product(y, centred(g, y, axis, xp), xp), None
+    return deviation(g, y, axis, xp), None
 
 
 def log_softmax(x, where, *, xp, axis):
     if is_empty(x, xp):
         return xp.zeros_like(x)
-    _, _, d = shifted(hide(x, where, xp), axis, xp)
-    _, rest = others(xp.exp(d), axis, xp)
-    return hide(subtract(d, xp.log1p(rest), xp), where, xp)
+    of = exponentials(hide(x, where, xp), axis, xp, distances=True)
+    return hide(over("subtract", xp, of.d, xp.log1p(others(of, axis, xp)[0])), where, xp)
 
 
 def _log_softmax_jvp(tangents, y, arrays, do, xp, *, axis):
-    return visible(centred(tangents[0], xp.exp(y), axis, xp), arrays[1], xp)
+    """``t_i - sum_j p_j t_j``; of a dominant element, minus the sum of the others' p times theirs, over p."""
+    (t, *_), p = tangents, xp.exp(y)
+    pt, mean = weighted(p, t, axis, xp)
+    large = p > 0.5
+    rest = total(xp.where(large, 0.0, pt - p * mean), axis, xp)
+    return visible(xp.where(large, -rest / xp.where(large, p, 1.0), t - mean), arrays[1], xp)
 
 
 def _log_softmax_vjp(g, y, arrays, wanted, do, xp, *, axis):
-    # The transpose of centred: g_i - p_i sum_j g_j, and for a dominant class (1 - p_i) g_i - p_i sum_{j != i} g_j.
-    g = visible(g, arrays[1], xp)
-    p = xp.exp(y)
-    dominant = p > 0.5
-    rest = total(xp.where(dominant, 0.0, p), axis, xp)
-    g_of_rest = total(xp.where(dominant, 0.0, g), axis, xp)
-    x_g = xp.where(dominant, rest * g - p * g_of_rest, g - p * total(g, axis, xp))
-    return visible(x_g, arrays[1], xp), None
+    """``g_i - p_i sum_j g_j``."""
+    g, p = visible(g, arrays[1], xp), xp.exp(y)
+    large = dominant(p, axis, xp)
+    plain = g - over("multiply", xp, p, total(g, axis, xp))
+    return visible(balanced(plain, large, axis, xp), arrays[1], xp), None
 
 
 def logsumexp(x, where, *, xp, axis, keepdims=False):
     if is_empty(x, xp):
         y = xp.sum(x, axis=axis, keepdims=True) - math.inf
     else:
-        m, _, d = shifted(hide(x, where, xp), axis, xp)
-        _, rest = others(exponential(d, xp), axis, xp)
-        y = xp.where(xp.isfinite(m), m + xp.log1p(rest), m)
+        of = exponentials(hide(x, where, xp), axis, xp)
+        y = xp.where(xp.isfinite(of.m), of.m + xp.log1p(others(of, axis, xp)[0]), of.m)
     return y if keepdims else xp.squeeze(y, axis=axis)
 
 
 def _logsumexp_jvp(tangents, y, arrays, do, xp, *, axis, keepdims=False):
     p = do(SOFTMAX, *arrays, axis=axis, zero_if_empty=True)
-    t = total(product(p, tangents[0], xp), axis, xp)
+    t = weighted(p, tangents[0], axis, xp)[1]
     return t if keepdims else xp.squeeze(t, axis=axis)
 
 

@@ -11,8 +11,11 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     sums(arrays, axis)       accurate sums of several arrays of one shape, in one pass; the axis stays
     is_number(n)             whether a length is known; those that are ints, unless it says otherwise
     sized                    true if every length is
-    exp_of(d)                exp(d), written over d
-    divide_over(a, b)        a / b, written over a; and subtract_over
+    over(name, a, *others)   the function of that name, written over a
+    position(x, axes)        where the largest element of each slice is, an index along the axis; None where its value
+                             is the cheaper mark
+    exponentials(x, axes)    exp(x - m) but for a factor per slice, by one kernel of the library's; None where it has
+                             none
     none(mask)               whether it can be told here and now that the mask is False throughout
     where_true(mask, function, y, x, axes)
                              y, but ``function(x, axes)`` in the slices where the mask holds; it can look at the mask,
@@ -27,6 +30,7 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 # A sum in sequence of n equal terms drifts by up to n/4 ulp, since each addition is rounded the same way, and a
 # compiler may turn nested sums into one in sequence. So the axis is cut into eight parts that are added to each other
@@ -121,11 +125,13 @@ def product(coefficient, t, xp, dead=None):
     """``coefficient * t``, 0 where ``dead`` whatever t is: NaN behind a mask stays there.
 
     Dead is what has a coefficient of 0, unless a function tells otherwise. The derivative along a dead coefficient is 0
-    too. One t for many coefficients is worth a look: if all of it is finite, 0 times it is 0 anyway.
+    too. Where all is finite, 0 times it is 0 anyway: one t for many coefficients is worth a look, so is the product.
     """
-    few, many = count(t, xp), count(coefficient, xp)
-    if few is not None and many is not None and few < many and none(~xp.isfinite(t), xp):
-        return coefficient * t
+    if hasattr(xp, "none"):
+        few, many = count(t, xp), count(coefficient, xp)
+        y = coefficient * t
+        if none(~xp.isfinite(t), xp) if few is not None and many is not None and few < many else none(xp.isnan(y), xp):
+            return y
     return coefficient * xp.where(coefficient == 0 if dead is None else dead(), 0.0, t)
 
 
@@ -139,18 +145,20 @@ def visible(x, where, xp):
     return x if where is None else xp.where(where, x, 0.0)
 
 
-def shifted(x, axes, xp, *, empty=None):
-    """The largest element m of each slice, the shift, and ``d = x - shift <= 0``, exactly 0 at the largest element.
+def shifted(x, axes, xp, *, empty=None, mark=True):
+    """The largest element m of each slice, the shift, m's position, and ``d = x - shift <= 0``, exactly 0 at m.
 
     The shift is m where that is finite, ``empty`` (if given) where all of the slice is -inf, and NaN elsewhere: the
-    whole slice becomes NaN without an invalid operation (``inf - inf`` would be one).
+    whole slice becomes NaN without an invalid operation (``inf - inf`` would be one). ``mark`` : whether the position
+    is of use; it is None where it is not, or where the value is cheaper to find.
     """
-    m = xp.max(x, axis=axes, keepdims=True) if axes else x
+    at = xp.position(x, axes) if mark and hasattr(xp, "position") else None
+    m = x if not axes else xp.max(x, axis=axes, keepdims=True) if at is None else pick(x, at, axes[0], xp)
     # Where it may be formed, inf - inf is that NaN, and finite - inf makes a slice NaN by way of its sum.
     shift = m if getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, math.nan)
     if empty is not None:
         shift = xp.where(m == -math.inf, empty, shift)
-    return m, shift, below(x, shift, xp)
+    return m, shift, at, below(x, shift, xp)
 
 
 def below(x, shift, xp):
@@ -166,31 +174,96 @@ def below(x, shift, xp):
     return xp.subtract(x, shift)
 
 
-def exponential(d, xp):
-    """``exp(d)`` in the memory of d, which nobody uses again, where the namespace has such a thing."""
-    return xp.exp_of(d) if hasattr(xp, "exp_of") else xp.exp(d)
+def over(name, xp, a, *others):
+    """The function of that name, in the memory of a, which nobody uses again, where the namespace has such a thing."""
+    return xp.over(name, a, *others) if hasattr(xp, "over") else getattr(xp, name)(a, *others)
 
 
-def divide(a, b, xp):
-    """``a / b`` in the memory of a, which may be overwritten, where the namespace has such a thing."""
-    return xp.divide_over(a, b) if hasattr(xp, "divide_over") else a / b
+class Exponentials(NamedTuple):
+    """``exp(d)`` of each slice, and what tells its largest element from the others."""
+
+    m: Any
+    shift: Any
+    at: Any  # where the largest element is; None where its e = 1 tells
+    d: Any  # None if it is not wanted
+    e: Any  # but for the factor ``top``
+    top: Any  # e of the largest element
 
 
-def subtract(a, b, xp):
-    return xp.subtract_over(a, b) if hasattr(xp, "subtract_over") else a - b
+def exponentials(x, axes, xp, *, empty=None, distances=False):
+    """``empty`` : as in ``shifted``. ``distances`` : whether d is wanted."""
+    e = xp.exponentials(x, axes) if empty is None and hasattr(xp, "exponentials") else None
+    if e is not None:
+        at = xp.position(x, axes)
+        m = pick(x, at, axes[0], xp)
+        return Exponentials(m, m, at, below(x, m, xp) if distances else None, e, pick(e, at, axes[0], xp))
+    m, shift, at, d = shifted(x, axes, xp, empty=empty)
+    e = xp.exp(d) if distances else over("exp", xp, d)
+    return Exponentials(m, shift, at, d if distances else None, e, 1.0 if at is None else xp.exp(m - shift))
 
 
-def others(e, axes, xp):
-    """``s``, the sum of ``e = exp(d)``, and that sum without the slice's largest element, to full relative accuracy.
+def others(of, axes, xp):
+    """The sum of ``exp(d)`` without the slice's largest element, to full relative accuracy; and e, which may be another
+    array than before.
 
-    The largest element has d = 0 and e = 1, and ``e - floor(e)`` leaves it out. Where others have e = 1 too, s is 2 or
-    more; and from s = 2 on, s - 1 loses no digits worth having, so ties need no count.
+    Where a position tells the largest element, it is left out of the sum and put back; infinities and NaN stay, since
+    are not 0 less themselves. Otherwise it has d = 0 and e = 1, and ``e - floor(e)`` leaves it out. Where others have
+    e = 1 too, the sum s of all is 2 or more; and from s = 2 on, s - 1 loses no digits worth having, so ties need no
+    count.
     """
+    e = of.e
+    if of.at is not None:
+        (axis,) = axes
+        e = put(e, of.at, of.top - of.top, axis, xp)
+        rest = total(e, axes, xp)
+        return rest / of.top, put(e, of.at, of.top, axis, xp)
     if hasattr(xp, "where_true"):
         s = total(e, axes, xp)
-        return s, xp.where_true(s < 2.0, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes)
+        return xp.where_true(s < 2.0, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes), e
     s, rest = totals((e, e - xp.floor(e)), axes, xp)
-    return s, xp.where(s < 2.0, rest, s - 1.0)
+    return xp.where(s < 2.0, rest, s - 1.0), e
+
+
+def dominant(p, axes, xp):
+    """Where p > 1/2, which only one element of a slice can be: an index, and whether it is; or None, and a mask."""
+    at = xp.position(p, axes) if hasattr(xp, "position") else None
+    return (None, p > 0.5) if at is None else (at, pick(p, at, axes[0], xp) > 0.5)
+
+
+def balanced(v, large, axes, xp):
+    """v, whose slices sum to 0: as it is but for the dominant element, which is minus the sum of the others.
+
+    A softmax does not change with a shift of its logits, so a derivative along them sums to 0. The plain expression for
+    it loses the digits of a dominant element only, and those are in the others. ``large`` : as ``dominant`` has it. v
+    may be overwritten.
+    """
+    at, is_large = large
+    if none(is_large, xp):
+        return v
+    if at is None:
+        rest = total(xp.where(is_large, 0.0, v), axes, xp)
+        return xp.where(is_large, -rest, v)
+    (axis,) = axes
+    own = pick(v, at, axis, xp)
+    v = put(v, at, xp.zeros_like(own), axis, xp)
+    return put(v, at, xp.where(is_large, -total(v, axes, xp), own), axis, xp)
+
+
+def weighted(p, t, axes, xp):
+    """``p t``, 0 where p is 0 whatever t is, and its sum."""
+    if hasattr(xp, "none"):  # NaN behind a p of 0 would show in the sum, and that is soon looked at
+        pt = p * t
+        s = total(pt, axes, xp)
+        if xp.none(~xp.isfinite(s)):
+            return pt, s
+    pt = product(p, t, xp)
+    return pt, total(pt, axes, xp)
+
+
+def deviation(t, p, axes, xp):
+    """``p_i (t_i - sum_j p_j t_j)``, which is ``(diag(p) - p p^T) t``: a symmetric matrix, so both directions."""
+    pt, mean = weighted(p, t, axes, xp)
+    return balanced(over("subtract", xp, pt, product(p, mean, xp)), dominant(p, axes, xp), axes, xp)
 
 
 def classes(x, axis, xp):

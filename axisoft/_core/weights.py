@@ -146,11 +146,13 @@ def along_weights_vjp(g, terms, t, x, weight, wanted, known, axis, xp):
     return g_targets, g_weight
 
 
-def loss_op(name, formula, gradient, terms, inputs, promises=(), gradient_promises=(), weights=None):
+def loss_op(name, formula, gradient, pull, terms, inputs, promises=(), gradient_promises=(), weights=None):
     """An op of (x, targets, weight, sample_weight, ...) whose rules follow from what is particular to it.
 
     gradient(arrays, known, do, xp, **static) : the derivative of each sample's loss along its row, as large as x, and
         a function that tells where it is 0 because nothing there counts, and not because of a weight that is 0.
+    pull(g, arrays, known, do, xp, **static) : that derivative times a cotangent for each sample; None for both if there
+        is none.
     terms(t, arrays, do, xp, **static) : ``by_target`` and ``by_class`` of the module's formula; None for none.
     """
 
@@ -186,13 +188,10 @@ def loss_op(name, formula, gradient, terms, inputs, promises=(), gradient_promis
     def vjp(g, y, arrays, wanted, do, xp, *, axis, **static):
         x, targets, weight, sample_weight, *_ = arrays
         known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
-        g = xp.expand_dims(g, axis=axis)
         out: list[Any] = [None] * len(arrays)
         if wanted[0]:
-            out[0] = xp.zeros_like(x)
-            if gradient is not None:
-                rows, dead = gradient(arrays, known, do, xp, axis=axis, **static)
-                out[0] = product(rows, g, xp, dead)
+            out[0] = xp.zeros_like(x) if pull is None else pull(g, arrays, known, do, xp, axis=axis, **static)
+        g = xp.expand_dims(g, axis=axis)
         if wanted[1] or wanted[2]:
             t = as_floats(x, targets, known, axis, xp)
             pair = terms(t, arrays, do, xp, axis=axis, **static)
@@ -221,7 +220,7 @@ def _weights_terms(t, arrays, do, xp, **static):
     return xp.ones_like(arrays[0]), None
 
 
-WEIGHTS = loss_op("weights", weights, None, _weights_terms, ("x", "targets", "weight", "sample_weight", "where"))
+WEIGHTS = loss_op("weights", weights, None, None, _weights_terms, ("x", "targets", "weight", "sample_weight", "where"))
 
 
 def reduction(losses, weights, *, xp, mean):

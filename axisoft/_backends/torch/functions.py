@@ -6,6 +6,7 @@ import inspect
 from functools import lru_cache
 
 import torch
+from torch._C import _functorch
 from torch.autograd import forward_ad
 
 from axisoft._backends.torch.namespace import xp
@@ -55,9 +56,18 @@ class _Apply(_Reverse):
     def jvp(ctx, _, *tangents):
         # PyTorch calls this with forward mode off, and forward mode over forward mode would come out as 0. With it on,
         # the tangents that are being asked about must not be seen.
-        y, *arrays = (None if a is None else forward_ad.unpack_dual(a).primal for a in ctx.saved_tensors)
+        y, *arrays = (None if a is None else _primal(a) for a in ctx.saved_tensors)
         with forward_ad._set_fwd_grad_enabled(True):
             return ctx.bound.op.jvp(tangents, y, tuple(arrays), do, xp, **ctx.bound.options)
+
+
+def _primal(a):
+    """a without its tangent; PyTorch has no such operation for what vmap maps."""
+    if _functorch.is_batchedtensor(a):
+        axis, level = _functorch.maybe_get_bdim(a), _functorch.maybe_get_level(a)
+        inner = _primal(_functorch.get_unwrapped(a))
+        return _functorch._add_batch_dim(inner, axis, level)
+    return forward_ad.unpack_dual(a).primal
 
 
 # PyTorch asks for the signature at each call; looking it up anew takes 30 us of a small loss.

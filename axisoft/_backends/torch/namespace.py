@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import array_api_compat.torch as compat
 import torch
 
 from axisoft._backends.torch import kernels
-from axisoft._backends.torch.watch import are_plain, is_plain, is_traced
+from axisoft._backends.torch.watch import are_plain, is_plain, is_traced, varies
 from axisoft._core.stable import classes
+
+_OVER: Any = {
+    "add": torch.Tensor.add_,
+    "exp": torch.Tensor.exp_,
+    "subtract": torch.Tensor.sub_,
+    "multiply": torch.Tensor.mul_,
+    "divide": torch.Tensor.div_,
+    "log1p": torch.Tensor.log1p_,
+    "reciprocal": torch.Tensor.reciprocal_,
+}
 
 
 class _Namespace:
@@ -67,16 +79,11 @@ class _Namespace:
         return torch.gather(x, axis, index)
 
     @staticmethod
-    def exp_of(d):
-        return d.exp() if is_traced() else d.exp_()
-
-    @staticmethod
-    def divide_over(a, b):
-        return a / b if is_traced() else a.div_(b)
-
-    @staticmethod
-    def subtract_over(a, b):
-        return a.sub_(b)
+    def over(name, a, *others):
+        """Where nothing is recorded: what a gradient may be made of later has to stay."""
+        if is_traced() or varies(b for b in (a, *others) if isinstance(b, torch.Tensor)):
+            return getattr(xp, name)(a, *others)
+        return _OVER[name](a, *others)
 
     @staticmethod
     def none(mask):
@@ -84,7 +91,7 @@ class _Namespace:
 
     @staticmethod
     def put_over(x, index, value, axis):
-        if not are_plain((x, index, value)):
+        if not are_plain((x, index, value)) or varies((x, value)):
             return torch.where(classes(x, axis, xp) == index, value, x)
         return x.scatter_(axis, index, value)
 
