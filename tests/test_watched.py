@@ -120,10 +120,10 @@ HEART = {
     "log_sigmoid": "log_sigmoid",
     "softplus": "log_sigmoid",
     "softmax": "softmax",
-    "log_softmax": "exp",
+    "log_softmax": "log_softmax",
     "logsumexp": "exp",
-    "indices, plain, mean": "exp",
-    "probabilities, plain, mean": "exp",
+    "indices, plain, mean": "softmax",
+    "probabilities, plain, mean": "softmax",
     "binary, none": "exp",
     "nll_loss, none": "gather",
 }

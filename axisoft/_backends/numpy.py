@@ -81,6 +81,10 @@ class _Namespace:
         return not mask.any()
 
     @staticmethod
+    def is_free_of_nan(x):
+        return not np.isnan(np.max(x, initial=0.0))
+
+    @staticmethod
     def put_over(x, index, value, axis):
         np.put_along_axis(x, index, value, axis)
         return x

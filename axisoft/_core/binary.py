@@ -15,12 +15,13 @@ from axisoft._core.weights import times
 def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
     """``f (a softplus(-x) + b softplus(x))`` with a = pos_weight * target and b = 1 - target."""
     a, b = times(pos_weight, targets), 1.0 - targets
-    size = xp.abs(x)
-    y = product(xp.where(x > 0, b, a), size, xp)  # of an infinite logit, no cost that nothing asks for
-    small = tail(size, xp)
+    small = tail(x, xp)
     if pos_weight is not None:  # a + b is 1 otherwise
         small = product(a + b, small, xp)
-    return _weighted(sample_weight, over("add", xp, y, small), xp)
+    # One of the two is 0; and of an infinite logit, a cost that nothing asks for.
+    y = over("add", xp, small, product(b, xp.maximum(x, 0.0), xp))
+    y = over("subtract", xp, y, product(a, xp.minimum(x, 0.0), xp))
+    return _weighted(sample_weight, y, xp)
 
 
 def _weighted(factor, y, xp):

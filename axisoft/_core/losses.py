@@ -28,6 +28,7 @@ from axisoft._core.stable import (
     others,
     over,
     pick,
+    powers,
     product,
     put,
     spread,
@@ -138,37 +139,41 @@ def _logit_gradient(
     """The derivative of each sample's loss along its row, as large as the logits.
 
     With u_c the total weight of class c in the loss, A their sum and z that of 2 z_loss lse, it is
-    ``(A + z) p_c - u_c``. A target's is ``p_c (A - u_c + z) - u_c (1 - p_c)``, where 1 - p of the largest class is the
-    sum of the others. With probabilities every class is a target; there ``A p - u``, which sums to 0, is balanced.
+    ``(A + z) p_c - u_c``. A target's is ``p_c (A - u_c + z) - u_c (1 - p_c)``, where 1 - p is the sum of the others.
+    With probabilities every class is a target; there ``A p - u``, which sums to 0, is balanced.
     """
     if is_empty(x, xp):
         return xp.zeros_like(x)
     read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
     known = read_samples(x, targets, weight, sample_weight, **read)
-    of = _slices(x, where, axis=axis, xp=xp, distances=False)
+    x, f = hide(x, where, xp), known.factor
     each, every, z = 0.0, 0.0, 0.0
     if label_smoothing:
         each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
-    if z_loss:
-        z = times(known.class_weight, 2.0 * z_loss * of.lse())
-    rest, f, s = of.rest, known.factor, of.scale()
+    if known.soft is None and not z_loss:
+        e = powers(x, (axis,), xp)
+    else:
+        of = _slices(x, None, axis=axis, xp=xp, distances=False)
+        e, z = of.e, times(known.class_weight, 2.0 * z_loss * of.lse()) if z_loss else 0.0
     if known.soft is None:
-        d = of.distance(known.index, axis, xp)
-        p_target = xp.exp(d) / (1.0 + rest)
-        q_target = xp.where(d == 0, rest / (1.0 + rest), 1.0 - p_target)
+        e_target = pick(e, known.index, axis, xp)
+        e = put(e, known.index, xp.zeros_like(e_target), axis, xp)
+        rest = total(e, (axis,), xp)
+        s = e_target + rest
         each_target = each if isinstance(each, float) else pick(each, known.index, axis, xp)
         u = (1.0 - label_smoothing) * (1.0 if known.class_weight is None else known.class_weight)
-        at_target = p_target * (every - each_target + z) - (u + each_target) * q_target
-        y = over("multiply", xp, of.e, times(f, u + every + z) / s)
+        at_target = (e_target * (every - each_target + z) - (u + each_target) * rest) / s
+        y = over("multiply", xp, e, times(f, u + every + z) / s)
         if label_smoothing:
             y = over("subtract", xp, y, times(f, each))
         y = put(y, known.index, times(f, at_target), axis, xp)
     else:
+        s = of.scale()
         u = (1.0 - label_smoothing) * known.soft + each
         whole = times(f, (1.0 - label_smoothing) * known.class_weight + every)
-        large = (of.of.at, rest < 1.0) if of.of.at is not None else (None, of.e > 0.5 * s)
-        z = z if isinstance(z, float) else of.e * (times(f, z) / s)
-        y = balanced(over("subtract", xp, over("multiply", xp, of.e, whole / s), times(f, u)), large, (axis,), xp)
+        large = (of.of.at, of.rest < 1.0) if of.of.at is not None else (None, e > 0.5 * s)
+        z = z if isinstance(z, float) else e * (times(f, z) / s)
+        y = balanced(over("subtract", xp, over("multiply", xp, e, whole / s), times(f, u)), large, (axis,), xp)
         y = y if isinstance(z, float) else y + z
     y = settle(y, known, xp)
     return y if where is None else xp.where(_shown(where, known), y, 0.0)

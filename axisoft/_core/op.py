@@ -55,6 +55,7 @@ class Op:
         option ``axis`` (or, with ``keepdims``, all but its length of 1) is gone, ``"slice"``. ``None`` if it cannot.
     per : what each array has a value for, by broadcasting: ``"element"``, ``"slice"`` or, a vector along the axis,
         ``"class"``. A slice's may have the shape of the first array after all: targets that are probabilities.
+    reads : which inputs ``vjp`` reads, and ``"y"`` if it reads the result; all inputs unless told otherwise.
     """
 
     name: str
@@ -67,10 +68,13 @@ class Op:
     weights: Op | None = None
     result: str | None = None
     per: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.per:
             object.__setattr__(self, "per", ("element",) * len(self.inputs))
+        if not self.reads:
+            object.__setattr__(self, "reads", self.inputs)
 
     def __repr__(self) -> str:
         return f"Op({self.name!r})"
@@ -85,4 +89,5 @@ def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise, g
     def vjp(g, y, arrays, wanted, do, xp):
         return (slope(*arrays, y, do) * g,)
 
-    return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,), result="element")
+    reads = ("x", "y")
+    return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,), result="element", reads=reads)

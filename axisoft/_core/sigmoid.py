@@ -19,17 +19,17 @@ def sigmoid(x, *, xp):
     return xp.where(x >= 0, 1.0, e) / (1.0 + e)
 
 
-def tail(size, xp):
-    """``log(1 + exp(-|x|))``: what softplus adds to ``max(x, 0)``, the same for x and -x. ``size`` : |x|."""
-    return over("log1p", xp, over("exp", xp, -size))
+def tail(x, xp):
+    """``log(1 + exp(-|x|))``: what softplus adds to ``max(x, 0)``, the same for x and -x."""
+    return over("log1p", xp, over("exp", xp, -xp.abs(x)))
 
 
 def softplus(x, *, xp):
-    return over("add", xp, xp.maximum(x, 0.0), tail(xp.abs(x), xp))
+    return over("add", xp, xp.maximum(x, 0.0), tail(x, xp))
 
 
 def log_sigmoid(x, *, xp):
-    return over("subtract", xp, xp.minimum(x, 0.0), tail(xp.abs(x), xp))
+    return over("subtract", xp, xp.minimum(x, 0.0), tail(x, xp))
 
 
 SIGMOID: Op = elementwise("sigmoid", sigmoid, lambda x, y, do: y * do(SIGMOID, -x), Promise(4), Promise(8))

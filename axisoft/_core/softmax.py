@@ -108,9 +108,25 @@ PER_TERM = (Promise(8, "distances", ("terms",)),)
 LOG_PROMISES = (Promise(4, None, ("y", "1")), Promise(8, "gap"))
 LSE_PROMISES = (Promise(4, None, ("y", "x", "1")),)
 SOFTMAX = Op(
-    "softmax", softmax, _softmax_jvp, _softmax_vjp, INPUTS, (Promise(8, "distance"),), PER_TERM, result="element"
+    "softmax",
+    softmax,
+    _softmax_jvp,
+    _softmax_vjp,
+    INPUTS,
+    (Promise(8, "distance"),),
+    PER_TERM,
+    result="element",
+    reads=("y",),
 )
 LOG_SOFTMAX = Op(
-    "log_softmax", log_softmax, _log_softmax_jvp, _log_softmax_vjp, INPUTS, LOG_PROMISES, PER_TERM, result="element"
+    "log_softmax",
+    log_softmax,
+    _log_softmax_jvp,
+    _log_softmax_vjp,
+    INPUTS,
+    LOG_PROMISES,
+    PER_TERM,
+    result="element",
+    reads=("where", "y"),
 )
 LOGSUMEXP = Op("logsumexp", logsumexp, _logsumexp_jvp, _logsumexp_vjp, INPUTS, LSE_PROMISES, PER_TERM, result="slice")

@@ -16,7 +16,9 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
                              is the cheaper mark
     exponentials(x, axes)    exp(x - m) but for a factor per slice, by one kernel of the library's; None where it has
                              none
+    alive(t, coefficient)    t, 0 where the coefficient is 0, by one kernel
     none(mask)               whether it can be told here and now that the mask is False throughout
+    is_free_of_nan(x)        whether it can be told here and now that nothing is NaN; a no need not mean that there is
     where_true(mask, function, y, x, axes)
                              y, but ``function(x, axes)`` in the slices where the mask holds; it can look at the mask,
                              and so needs to call the function on those slices alone
@@ -127,11 +129,15 @@ def product(coefficient, t, xp, dead=None):
     Dead is what has a coefficient of 0, unless a function tells otherwise. The derivative along a dead coefficient is 0
     too. Where all is finite, 0 times it is 0 anyway: one t for many coefficients is worth a look, so is the product.
     """
-    if hasattr(xp, "none"):
+    if hasattr(xp, "is_free_of_nan"):
         few, many = count(t, xp), count(coefficient, xp)
-        y = coefficient * t
-        if none(~xp.isfinite(t), xp) if few is not None and many is not None and few < many else none(xp.isnan(y), xp):
+        if few is not None and many is not None and few < many:
+            if none(~xp.isfinite(t), xp):
+                return coefficient * t
+        elif xp.is_free_of_nan(y := coefficient * t):
             return y
+    if dead is None and hasattr(xp, "alive"):
+        return coefficient * xp.alive(t, coefficient)
     return coefficient * xp.where(coefficient == 0 if dead is None else dead(), 0.0, t)
 
 
@@ -177,6 +183,12 @@ def below(x, shift, xp):
 def over(name, xp, a, *others):
     """The function of that name, in the memory of a, which nobody uses again, where the namespace has such a thing."""
     return xp.over(name, a, *others) if hasattr(xp, "over") else getattr(xp, name)(a, *others)
+
+
+def powers(x, axes, xp):
+    """``exp(x - m)``, but for a factor per slice."""
+    e = xp.exponentials(x, axes) if hasattr(xp, "exponentials") else None
+    return over("exp", xp, shifted(x, axes, xp, mark=False)[-1]) if e is None else e
 
 
 class Exponentials(NamedTuple):
@@ -251,7 +263,7 @@ def balanced(v, large, axes, xp):
 
 def weighted(p, t, axes, xp):
     """``p t``, 0 where p is 0 whatever t is, and its sum."""
-    if hasattr(xp, "none"):  # NaN behind a p of 0 would show in the sum, and that is soon looked at
+    if hasattr(xp, "none"):  # NaN behind a p of 0 would show in the sum, which is soon looked at
         pt = p * t
         s = total(pt, axes, xp)
         if xp.none(~xp.isfinite(s)):

@@ -270,4 +270,6 @@ def _reduction_vjp(g, y, arrays, wanted, do, xp, *, mean):
     return g_losses, spread(-g * y, weights, xp) if wanted[1] else None
 
 
-REDUCTION = Op("reduction", reduction, _reduction_jvp, _reduction_vjp, ("losses", "weights"))
+REDUCTION = Op(
+    "reduction", reduction, _reduction_jvp, _reduction_vjp, ("losses", "weights"), reads=("losses", "weights", "y")
+)

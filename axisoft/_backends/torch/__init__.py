@@ -1,15 +1,16 @@
 """PyTorch: its own kernels where these are accurate, NumPy's tiles on the same memory, and one ``autograd.Function``.
 
     watch      what may be read, and whether PyTorch's own operations must run
-    kernels    PyTorch's softmax on the CPU, kept within the promises
+    limits     every size that decides, with its evidence
     namespace  the functions that the formulas call
-    ways       which way an op runs
+    rows       PyTorch's softmax on the CPU, kept within the promises, in value and gradient
+    device     the same where no value may be looked at
+    ways       the table: which way an op runs
     functions  how PyTorch differentiates it
     single     what autocast computes in float32
 
-Tensors in the host's memory are NumPy's arrays too, at no cost, and the formula then runs as it does there: a small one
-without PyTorch's microseconds per operation, a large one over tiles that stay in the cache, in as many threads as
-PyTorch uses.
+Tensors in the host's memory are NumPy's arrays too, at no cost, and the formula then runs as it does there where no
+kernel of PyTorch's is better: over tiles that stay in the cache, in as many threads as PyTorch uses.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import array_api_compat.torch as compat
 import torch
 
 from axisoft import _core
-from axisoft._backends import numpy
 from axisoft._backends.torch.functions import do
+from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp as _xp
 from axisoft._backends.torch.single import autocast
-from axisoft._backends.torch.watch import is_watched, lengths, read, values, varies, without_subclass
-from axisoft._backends.torch.ways import has_kernel, on_host, small
+from axisoft._backends.torch.watch import is_traced, lengths, read, values, varies, without_subclass
+from axisoft._backends.torch.ways import place, run
 
 __all__ = [
     "autocast",
@@ -42,16 +43,17 @@ vjp = torch.func.vjp
 
 
 def evaluate(op, arrays, *, given, dtype, out, xp, **static):
-    if given is None and arrays[0].dtype is dtype is out and not is_watched() and not varies(arrays):
-        y = small(op, arrays, static)
-        if y is not None:
-            return y
-        host = None if has_kernel(op, arrays, static) else on_host(arrays)
-        if host is not None:
-            threads, dtype = torch.get_num_threads(), host[0].dtype
-            y = numpy.evaluate(op, host, xp=None, given=None, dtype=dtype, out=dtype, threads=threads, **static)
-            return torch.from_numpy(y)
+    """Half precision goes to the ways as it is, where nothing stands between them and the tensors."""
+    x = arrays[0]
+    if given is None and not is_traced():
+        if x.dtype is dtype is out and not varies(arrays) and static.get("reduction", "none") == "none":
+            return run(op, arrays, {k: v for k, v in static.items() if k not in _SHARED})
+        if x.dtype in HALF and dtype is torch.float32 and place(arrays) != "any":
+            dtype = None
     return _core.evaluate(do, op, arrays, xp=_xp, given=given, dtype=dtype, out=out, **static)
+
+
+_SHARED = ("floats", "reduction", "weighted")
 
 
 def together(arrays):

@@ -1,4 +1,4 @@
-"""One ``autograd.Function`` that takes any op and differentiates it by the op's own rules."""
+"""How PyTorch differentiates an op: by the op's own rules, in one ``autograd.Function``, or one that can more."""
 
 from __future__ import annotations
 
@@ -9,9 +9,46 @@ import torch
 from torch._C import _functorch
 from torch.autograd import forward_ad
 
+from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp
 from axisoft._backends.torch.watch import is_traced, varies
-from axisoft._backends.torch.ways import formula, pull, run
+from axisoft._backends.torch.ways import differentiates_by_itself, pull, run
+
+
+class _Step(torch.autograd.Function):
+    """Backward, again and again; of a step of training, which is cheaper than all that PyTorch can do with a Function.
+
+    It keeps what the rule reads: the result or the input. That of half precision is made again from the input, since it
+    is rounded.
+    """
+
+    @staticmethod
+    def forward(ctx, op, options, *arrays):
+        y = run(op, arrays, options)
+        half = arrays[0].dtype in HALF
+        kept = [a if half or name in op.reads else None for name, a in zip(op.inputs, arrays, strict=False)]
+        ctx.save_for_backward(y if not half and "y" in op.reads else None, *kept)
+        ctx.op, ctx.options = op, options
+        return y
+
+    @staticmethod
+    def backward(ctx, g):
+        y, *arrays = ctx.saved_tensors
+        op, options, wanted = ctx.op, ctx.options, ctx.needs_input_grad[2:]
+        # Gradients are on where the result may be differentiated again.
+        if torch.is_grad_enabled():
+            return None, None, *_again(op, g, y, arrays, wanted, options)
+        return None, None, *pull(op, g, y, tuple(arrays), wanted, options)
+
+
+def _again(op, g, y, arrays, wanted, options):
+    """A rule whose steps are recorded."""
+    wide = [a.float() if a is not None and a.dtype in HALF else a for a in arrays]
+    if y is None and "y" in op.reads:
+        y = do(op, *wide, **options)
+    g = g.float() if g.dtype in HALF else g
+    found = op.vjp(g, y, tuple(wide), wanted, do, xp, **options)
+    return [b if b is None or a is None else b.to(a.dtype) for a, b in zip(arrays, found, strict=True)]
 
 
 class _Bound:
@@ -50,6 +87,8 @@ class _Reverse(torch.autograd.Function):
 
 
 class _Apply(_Reverse):
+    """For the transformations of torch.func, and for forward mode."""
+
     generate_vmap_rule = True
 
     @staticmethod
@@ -99,7 +138,7 @@ def _traced(op, arrays, options):
     arrays = [None if a is None else a.to(a.dtype) for a in arrays]
     # Traced without a gradient, a Function with setup_context is handed the wrong arguments (PyTorch 2.13).
     varies = any(a is not None and a.requires_grad for a in arrays)
-    return _Reverse.apply(_Bound(op, options), *arrays) if varies else formula(op, *arrays, **options)
+    return _Reverse.apply(_Bound(op, options), *arrays) if varies else run(op, arrays, options)
 
 
 def do(op, *arrays, **options):
@@ -108,4 +147,8 @@ def do(op, *arrays, **options):
     # What torch.jit.trace records is differentiated as it stands: a Function could not be saved.
     if is_traced() or not varies(arrays):
         return run(op, arrays, options)
-    return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
+    if forward_ad._current_level >= 0 or _functorch.maybe_current_level() is not None:
+        return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
+    if differentiates_by_itself(op, arrays):
+        return run(op, arrays, options)
+    return _Step.apply(op, options, *arrays)

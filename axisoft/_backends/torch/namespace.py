@@ -1,30 +1,26 @@
-"""PyTorch's functions under the standard's names, and which of the formulas' precautions it can do without."""
+"""PyTorch's functions under the standard's names, and which of the formulas' precautions it can do without.
+
+Three namespaces, by what may be done with a tensor: nothing is known of it (it is traced, mapped, recorded for a second
+derivative, or a subclass); it is memory that may be written to, on whatever device; and that memory is the host's, so
+that its values may be looked at. A namespace has what the one before it has.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import array_api_compat.torch as compat
 import torch
 
-from axisoft._backends.torch import kernels
-from axisoft._backends.torch.watch import are_plain, is_plain, is_traced, varies
-from axisoft._core.stable import classes
-
-_OVER: Any = {
-    "add": torch.Tensor.add_,
-    "exp": torch.Tensor.exp_,
-    "subtract": torch.Tensor.sub_,
-    "multiply": torch.Tensor.mul_,
-    "divide": torch.Tensor.div_,
-    "log1p": torch.Tensor.log1p_,
-    "reciprocal": torch.Tensor.reciprocal_,
-}
+from axisoft._backends.torch import rows
+from axisoft._backends.torch.limits import GRAIN
+from axisoft._backends.torch.watch import is_traced
 
 
-class _Namespace:
+class _Any:
     """array_api_compat.torch, but for functions that it runs by way of ``result_type``, which cannot be traced, or by
-    way of two others, and which of the formulas' precautions PyTorch can do without."""
+    way of two others."""
 
     quiet = True
 
@@ -56,9 +52,9 @@ class _Namespace:
 
     @staticmethod
     def sum(x, axis, keepdims=False):
-        """A sum to one number as one of two rows: a row is one thread's (kernels.GRAIN)."""
+        """A sum to one number as one of two rows: a row is one thread's."""
         n = x.numel() if isinstance(axis, int) and not is_traced() and x.is_cpu else 0
-        if isinstance(n, int) and n >= kernels.GRAIN and n == x.shape[axis]:
+        if isinstance(n, int) and n >= GRAIN and n == x.shape[axis]:
             return torch.sum(x.expand(2, *x.shape), axis + 1, keepdim=keepdims)[0]
         return torch.sum(x, axis, keepdim=keepdims)
 
@@ -79,29 +75,6 @@ class _Namespace:
         return torch.gather(x, axis, index)
 
     @staticmethod
-    def over(name, a, *others):
-        """Where nothing is recorded: what a gradient may be made of later has to stay."""
-        if is_traced() or varies(b for b in (a, *others) if isinstance(b, torch.Tensor)):
-            return getattr(xp, name)(a, *others)
-        return _OVER[name](a, *others)
-
-    @staticmethod
-    def none(mask):
-        return is_plain(mask) and not mask.any()
-
-    @staticmethod
-    def put_over(x, index, value, axis):
-        if not are_plain((x, index, value)) or varies((x, value)):
-            return torch.where(classes(x, axis, xp) == index, value, x)
-        return x.scatter_(axis, index, value)
-
-    @staticmethod
-    def surprisal(x, index, axis):
-        if not are_plain((x, index)) or not kernels.is_fast(x, axis):
-            return None
-        return kernels.surprisal(kernels.flat(x), index.reshape(-1, 1)).view(index.shape)
-
-    @staticmethod
     def minimum(a, b):
         return torch.clamp(a, max=b) if isinstance(b, float) else torch.minimum(a, b)
 
@@ -114,4 +87,63 @@ class _Namespace:
         return a.expand(shape)
 
 
-xp = _Namespace()
+class _Memory(_Any):
+    """Of tensors that nobody records: on a device, where a pass over memory and a kernel are what costs.
+
+    The largest element is marked by its position: what is done to it is a gather and a scatter of one number a slice.
+    """
+
+    @staticmethod
+    def over(name, a, *others):
+        return _OVER[name](a, *others)
+
+    @staticmethod
+    def put_over(x, index, value, axis):
+        return x.scatter_(axis, index, value)
+
+    @staticmethod
+    def position(x, axes):
+        return torch.argmax(x, axes[0], keepdim=True) if len(axes) == 1 else None
+
+    @staticmethod
+    def exponentials(x, axes):
+        """By the kernel of softmax, which is one read and one write."""
+        return torch.softmax(x, axes[0]) if len(axes) == 1 else None
+
+    @staticmethod
+    def alive(t, coefficient):
+        """One kernel, whose name says something else: 0 where the second is no larger than 0 in size."""
+        if t.shape != coefficient.shape:
+            return torch.where(coefficient == 0, 0.0, t)
+        return torch.ops.aten.hardshrink_backward(t, coefficient, 0.0)
+
+
+class _Host(_Memory):
+    """Of tensors in the host's memory. Masks are to be avoided: they take up to forty times as long as a sum."""
+
+    @staticmethod
+    def surprisal(x, index, axis):
+        """Of logits that lie along memory, which the table of ways sees to."""
+        return rows.surprisal(rows.flat(x), index.reshape(-1, 1)).view(index.shape)
+
+    @staticmethod
+    def none(mask):
+        return not mask.any()
+
+    @staticmethod
+    def is_free_of_nan(x):
+        """By a sum, which NaN spoils; so do infinities of both signs, and are then looked for where there are none."""
+        return not math.isnan(torch.sum(x).item())
+
+
+_OVER: dict[str, Any] = {
+    "add": torch.Tensor.add_,
+    "divide": torch.Tensor.div_,
+    "exp": torch.Tensor.exp_,
+    "log1p": torch.Tensor.log1p_,
+    "multiply": torch.Tensor.mul_,
+    "reciprocal": torch.Tensor.reciprocal_,
+    "subtract": torch.Tensor.sub_,
+}
+
+xp, memory, host = _Any(), _Memory(), _Host()

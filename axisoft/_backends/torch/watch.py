@@ -59,6 +59,14 @@ def are_plain(arrays):
     )
 
 
+def are_memory(arrays):
+    """Whether each that is there is PyTorch's own tensor and stands for itself, on whatever device; what records or
+    replaces PyTorch's operations sees them."""
+    return _functorch.maybe_current_level() is None and all(
+        a is None or (type(a) is torch.Tensor and not is_wrapped(a)) for a in arrays
+    )
+
+
 def is_wrapped(x):
     """Whether a transformation stands between a tensor and its values; the second kind is that of ``autograd.grad``."""
     if _functorch.is_functorch_wrapped_tensor(x) or _functorch.is_legacy_batchedtensor(x):

@@ -1,205 +1,379 @@
-"""Which way an op runs without derivatives: by a kernel of PyTorch's, as NumPy's arrays, or by the formula.
+"""Which way an op runs, for a value and for a gradient: the table, and nothing else decides.
 
-Shapes, layouts and dtypes decide, never values. Where a kernel is not accurate for some slices, these alone are
-computed again: a slice's bits do not depend on the others.
+A call is one of three, by what may be done with its tensors: on the ``host`` nobody else sees them, and they are also
+NumPy's arrays; on a ``device`` they are memory that no value may be read from; ``any`` stands for all else: what is
+traced, mapped, recorded, a subclass. Shapes, layouts and dtypes decide then, never values. The first way that fits is
+taken.
+
+float16 and bfloat16 stay what they are up to here. A way computes them in float32, piece by piece, and rounds once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
+from torch.nn import functional
 
 from axisoft import _core
-from axisoft._backends import numpy
-from axisoft._backends.torch import kernels
-from axisoft._backends.torch.kernels import LARGE, flat, is_fast
-from axisoft._backends.torch.namespace import xp
-from axisoft._backends.torch.watch import are_plain, is_plain, is_traced, is_watched, is_wrapped
+from axisoft._backends import numpy, tiles
+from axisoft._backends.torch import device, rows
+from axisoft._backends.torch.limits import GRAIN, HALF, LARGE, MANY, TILE
+from axisoft._backends.torch.namespace import host, memory, xp
+from axisoft._backends.torch.watch import are_memory, are_plain, is_traced
 from axisoft._core.weights import WEIGHTS, read_samples
 
-# PyTorch's softmax over another axis than the last adds a slice in sequence: up to this many terms without drift.
-STEADY = 16
-_HOST = {torch.float32, torch.float64}
-
-formula = _core.by_formula(xp)
+# Set by the test suite, which so runs the ways of a device on the host's memory.
+as_device = False
 
 
-def on_host(arrays):
-    """NumPy's view of them; None where there is none, or somebody else is in charge."""
-    if arrays[0].dtype not in _HOST or not are_plain(arrays):
-        return None
-    if any(a is not None and a.dtype == torch.bfloat16 for a in arrays):
-        return None
-    return [None if a is None else a.detach().resolve_neg().numpy() for a in arrays]
+def place(arrays):
+    if is_traced():
+        return "any"
+    if not as_device and are_plain(arrays):
+        return "host"
+    return "device" if are_memory(arrays) else "any"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way for an op.
+
+    fits : of ``(arrays, options)``, whether it is accurate for them and worth it; what it is for, where it always is.
+    run : ``(arrays, options)`` to the result; for a gradient ``(g, y, arrays, options)`` to the cotangent of the first.
+    keeps_result : of a gradient, whether it reads y, and not the first array.
+    """
+
+    fits: Callable[..., bool]
+    run: Callable[..., Any]
 
 
 def run(op, arrays, options):
-    """An op without derivatives, in whatever way is fastest for such arrays."""
-    if is_traced():
-        return formula(op, *arrays, **options)
-    if has_kernel(op, arrays, options):
-        return _by_kernel(op, arrays, options)
-    host = on_host(arrays)
-    if host is None:
-        return formula(op, *arrays, **options)
-    return torch.from_numpy(numpy.run(op, host, options, torch.get_num_threads()))
-
-
-def _softmax(x, axis):
-    if is_plain(x) and is_fast(x, axis):
-        return kernels.softmax(flat(x)).view(x.shape)
-    p = torch.softmax(x, axis)
-    return p if _is_steady(x, axis) else p.div_(xp.sum(p, axis, keepdims=True))
-
-
-def _is_steady(x, axis):
-    """Whether PyTorch's sum in its softmax does not drift."""
-    if x.shape[axis] <= STEADY:
-        return True
-    return axis == x.ndim - 1 and x.device.type == "cpu" and x.is_contiguous() and kernels.is_steady(x)
-
-
-# A difference of kernels must not make one of these another function than the other.
-_ELEMENTWISE = {
-    "sigmoid": lambda x: torch.sigmoid(x) if not x.is_cpu or is_watched() else kernels.sigmoid(x),
-    "log_sigmoid": torch.nn.functional.logsigmoid,
-    "softplus": lambda x: torch.nn.functional.logsigmoid(-x).neg_(),
-}
-
-
-# Ops by PyTorch's softmax, where the slices lie along memory.
-_ALONG_MEMORY = {
-    "softmax": kernels.softmax,
-    "log_softmax": kernels.log_softmax,
-    "logsumexp": kernels.logsumexp,
-}
-
-
-def has_kernel(op, arrays, options):
-    """Whether a kernel of PyTorch's is the better way for all of the op, or for a part of its formula."""
-    x = arrays[0]
-    if op.name in _ELEMENTWISE:
-        return True
-    if op.name == "cross_entropy":
-        _, targets, _, _, where = arrays
-        if where is not None or options["label_smoothing"] or options["z_loss"] or targets.is_floating_point():
-            return False
-        return are_plain(arrays) and is_fast(x, options["axis"])
-    if op.name not in _ALONG_MEMORY or arrays[1] is not None or len(options["axis"]) != 1:
-        return False
-    if options.get("zero_if_empty"):
-        return False
-    (axis,) = options["axis"]
-    if op.name == "softmax" and 0 not in x.shape and not is_wrapped(x):
-        if not is_plain(x) or x.dtype not in _HOST:  # no other way is as fast
-            return True
-        # A small one is a call of PyTorch's and nothing else; but its threads show along another axis than the last.
-        return axis == x.ndim - 1 and (x.numel() <= LARGE or is_fast(x, axis))
-    return is_plain(x) and is_fast(x, axis)
-
-
-def _by_kernel(op, arrays, options):
-    """The result by PyTorch's kernel."""
-    if op.name in _ELEMENTWISE:
-        return _ELEMENTWISE[op.name](*arrays)
-    x, *_ = arrays
-    if op.name == "cross_entropy":
-        return formula(op, *arrays, **options)  # which asks for the surprisal
-    if op.name == "softmax":
-        return _softmax(x, *options["axis"])
-    y = _ALONG_MEMORY[op.name](flat(x))
-    if op.name == "log_softmax":
-        return y.view(x.shape)
-    return y.view(*x.shape[:-1], 1) if options.get("keepdims") else y.view(x.shape[:-1])
-
-
-def _logit_gradient(g, x, targets, weight, sample_weight, where, *, axis, **options):
-    """By the kernel; a sample whose cotangent is not finite by the rule of the op."""
-    read = {"axis": axis, "ignore_index": options["ignore_index"], "checked": options.get("checked", False), "xp": xp}
-    known = read_samples(x, targets, weight, sample_weight, **read)
-    odd = ~torch.isfinite(g)
-    factor = torch.where(odd, 0.0, g)
-    if known.kept is not None or known.bad is not None:
-        factor = factor * WEIGHTS.formula(x, targets, weight, sample_weight, **read)
-    y = kernels.logit_gradient(flat(x), known.index.reshape(-1, 1), factor.reshape(-1, 1)).view(x.shape)
-    if odd.any():
-        some = None if sample_weight is None else sample_weight.broadcast_to(g.shape)[odd]
-        arrays = x[odd], targets[odd], weight, some, where
-        y[odd] = _core.OPS["cross_entropy"].vjp(
-            g[odd], None, arrays, (True, False, False, False, False), formula, xp, axis=1, **options
-        )[0]
-    return y
+    """An op without derivatives, in whatever way is best for such arrays."""
+    where = place(arrays)
+    for way in VALUES.get((op.name, where), ()):
+        if way.fits(arrays, options):
+            return way.run(arrays, options)
+    return _LAST[where](op, arrays, options)
 
 
 def pull(op, g, y, arrays, wanted, options):
     """An op's rule, without derivatives of its own: the cotangents of the arrays."""
-    if op.result is not None and not is_traced():
-        by_kernel = op.name == "cross_entropy" and has_kernel(op, arrays, options) and not any(wanted[1:])
-        if by_kernel and is_plain(g):
-            return [_logit_gradient(g, *arrays, **options), *[None] * (len(arrays) - 1)]
-        host = on_host((*arrays, g, y))
-        if host is not None:
-            *host, g, y = host
-            found = numpy.pull(op, g, y, host, wanted, options, torch.get_num_threads())
-            return [None if a is None else torch.from_numpy(a) for a in found]
-    return op.vjp(g, y, arrays, wanted, formula, xp, **options)
+    where = place((*arrays, g, y))
+    if wanted[0] and not any(wanted[1:]):
+        for way in GRADIENTS.get((op.name, where), ()):
+            if way.fits(g, y, arrays, options):
+                return [way.run(g, y, arrays, options), *[None] * (len(arrays) - 1)]
+    return _LAST_GRADIENT[where](op, g, y, arrays, wanted, options)
 
 
-# A call of PyTorch's and little else: of small tensors in the host's memory, where nothing varies. None where there is
-# no such call.
+# What fits anything: the formula, and on the host NumPy, which runs it over tiles
 
 
-def small(op, arrays, options):
+def _formula(space):
+    def do(op, *arrays, **options):
+        return run(op, arrays, options)
+
+    def last(op, arrays, options):
+        return op.formula(*_in_float32(op, arrays), xp=space, **options)
+
+    def last_gradient(op, g, y, arrays, wanted, options):
+        wide = _in_float32(op, arrays)
+        if y is None and "y" in op.reads:
+            y = op.formula(*wide, xp=space, **options)
+        g = g.float() if g.dtype in HALF else g
+        return _as(arrays, op.vjp(g, y, tuple(wide), wanted, do, space, **options))
+
+    return last, last_gradient
+
+
+def _wide(arrays):
+    return [a.float() if a is not None and a.dtype in HALF else a for a in arrays]
+
+
+def _in_float32(op, arrays):
     x = arrays[0]
-    way = _SMALL.get(op.name) if x.numel() <= LARGE and are_plain(arrays) else None
-    return None if way is None else way(*arrays, **options)
+    if op.name in ("weights", "binary_weights"):  # the shape of the logits tells, and no more
+        x = torch.empty((), dtype=torch.float32 if x.dtype in HALF else x.dtype, device=x.device).expand(x.shape)
+    return _wide([x, *arrays[1:]])
 
 
-def _small_softmax(x, where, *, axis, **_):
-    if where is None and axis == (x.ndim - 1,) and _is_steady(x, axis[0]):
-        return torch.softmax(x, axis[0])
-    return None
+def _as(arrays, found):
+    """Cotangents in the dtype of the arrays they are of."""
+    return [
+        b if a is None or b is None or b.dtype == a.dtype else b.to(a.dtype) for a, b in zip(arrays, found, strict=True)
+    ]
 
 
-def _small_log_softmax(x, where, *, axis, **options):
-    if where is not None or len(axis) != 1 or not x.numel() or not _is_steady(x, axis[0]):
-        return None
-    y = torch.log_softmax(x, axis[0])
-    if not torch.amax(y).item() < -kernels.UNSURE:  # NaN too
-        unsure = ~(torch.amax(y, axis[0]).numpy() < -kernels.UNSURE)
-        values = np.moveaxis(y.numpy(), axis[0], -1)
-        rows = np.moveaxis(x.detach().resolve_neg().numpy(), axis[0], -1)[unsure]
-        values[unsure] = numpy.of_rows(_core.OPS["log_softmax"], (rows, None), axis=(1,), **options)
-    return y
+def _on_numpy(op, arrays, options):
+    arrays = _to_numpy(_in_float32(op, arrays))
+    return torch.from_numpy(numpy.run(op, arrays, options, torch.get_num_threads()))
 
 
-def _small_cross_entropy(
-    x, targets, weight, sample_weight, where, *, axis, reduction, ignore_index, label_smoothing, z_loss, checked, **_
-):
-    if not (weight is sample_weight is where is ignore_index is None) or label_smoothing or z_loss or not checked:
-        return None
-    if (
-        x.ndim != 2
-        or axis != 1
-        or not 0 < x.numel() < kernels.GRAIN
-        or targets.dtype is not torch.int64
-        or not _is_steady(x, 1)
-    ):
-        return None
-    y = torch.nn.functional.cross_entropy(x, targets, reduction="none")
-    values = y.numpy()
-    unsure = ~(values > kernels.UNSURE)
-    if unsure.any():
-        rows = x.detach().resolve_neg().numpy()[unsure], targets.numpy()[unsure], None, None, None
-        options = {"ignore_index": None, "label_smoothing": 0.0, "z_loss": 0.0, "checked": True}
-        values[unsure] = numpy.of_rows(_core.OPS["cross_entropy"], rows, axis=1, **options)
-    return y if reduction == "none" else y.mean() if reduction == "mean" else y.sum()
+def _gradient_on_numpy(op, g, y, arrays, wanted, options):
+    if op.result is None:
+        return _LAST_GRADIENT["device"](op, g, y, arrays, wanted, options)
+    wide = _in_float32(op, arrays)
+    if y is None and "y" in op.reads:
+        y = run(op, wide, options)
+    *wide, g, y = _to_numpy((*wide, g.float() if g.dtype in HALF else g, y))
+    if wide[0] is None:  # not read but for its shape
+        wide[0] = y
+    found = numpy.pull(op, g, y, wide, wanted, options, torch.get_num_threads())
+    return _as(arrays, [None if a is None else torch.from_numpy(a) for a in found])
 
 
-_SMALL: dict[str, Any] = {
-    "softmax": _small_softmax,
-    "log_softmax": _small_log_softmax,
-    "cross_entropy": _small_cross_entropy,
+def _to_numpy(arrays):
+    return [None if a is None else a.detach().resolve_neg().numpy() for a in arrays]
+
+
+_LAST, _LAST_GRADIENT = {}, {}
+_LAST["any"], _LAST_GRADIENT["any"] = _formula(xp)
+_LAST["device"], _LAST_GRADIENT["device"] = _formula(memory)
+_LAST["host"], _LAST_GRADIENT["host"] = _on_numpy, _gradient_on_numpy
+
+
+# Slices that lie along memory ----------------------------------------------------------------------------------------
+
+
+def _fits_rows(x, axes):
+    return axes == (x.ndim - 1,) and x.numel() > 0 and (x.numel() <= LARGE or x.shape[-1] >= MANY) and x.is_contiguous()
+
+
+def _along_rows(arrays, options):
+    """A softmax of one axis that lies along memory, without a mask."""
+    x, where = arrays
+    return where is None and not options.get("zero_if_empty") and _fits_rows(x, options["axis"])
+
+
+def _along_rows_of_y(g, y, arrays, options):
+    x, where = arrays
+    return where is None and not options.get("zero_if_empty") and _fits_rows(x if y is None else y, options["axis"])
+
+
+def _by_rows(kernel):
+    def value(arrays, options):
+        x = arrays[0]
+        return kernel(x) if x.ndim == 2 else kernel(rows.flat(x)).view(x.shape)
+
+    return value
+
+
+def _gradient_by_rows(kernel, of_half):
+    def gradient(g, y, arrays, options):
+        x = arrays[0] if y is None else y
+        run = of_half if y is None else kernel
+        return run(g, x) if x.ndim == 2 else run(rows.flat(g), rows.flat(x)).view(x.shape)
+
+    return gradient
+
+
+def _logsumexp(arrays, options):
+    x = arrays[0]
+    y = rows.logsumexp(rows.flat(x))
+    return y.view(*x.shape[:-1], 1) if options.get("keepdims") else y.view(x.shape[:-1])
+
+
+def _logsumexp_gradient(g, y, arrays, options):
+    x = arrays[0]
+    return rows.logsumexp_gradient(g.reshape(-1, 1), rows.flat(x)).view(x.shape)
+
+
+def _is_plain_loss(arrays, options):
+    """Whether nothing but logits and class indices that exist make the loss."""
+    _, targets, *others = arrays
+    return (
+        all(a is None for a in others)
+        and not (options["label_smoothing"] or options["z_loss"])
+        and options["ignore_index"] is None
+        and options["checked"]
+        and targets.dtype is torch.int64
+    )
+
+
+def _loss_along_rows(arrays, options):
+    x, targets, _, _, where = arrays
+    if where is not None or options["label_smoothing"] or options["z_loss"] or targets.is_floating_point():
+        return False
+    return _fits_rows(x, (options["axis"],))
+
+
+def _loss_by_rows(arrays, options):
+    x, targets, *others = arrays
+    if _is_plain_loss(arrays, options):
+        return rows.surprisal(rows.flat(x), targets.reshape(-1, 1)).view(targets.shape)
+    return _core.OPS["cross_entropy"].formula(x, targets, *_wide(others), xp=host, **options)  # asks for the surprisal
+
+
+def _loss_gradient_by_rows(g, y, arrays, options):
+    """A cotangent is one more weight of the sample."""
+    x, targets, *others = arrays
+    index, factor = targets, g
+    if not _is_plain_loss(arrays, options):
+        read = {name: options.get(name, False) for name in ("axis", "ignore_index", "checked")}
+        weight, sample_weight, _ = _wide(others)
+        known = read_samples(x, targets, weight, sample_weight, xp=host, **read)
+        one = torch.empty((), dtype=g.dtype).expand(x.shape)  # for its dtype
+        factor = WEIGHTS.formula(one, targets, weight, sample_weight, xp=host, **read)
+        factor = factor * torch.where(factor == 0, 0.0, g)
+        index = known.index
+    y = rows.logit_gradient(rows.flat(x), index.reshape(-1, 1), factor.reshape(-1, 1))
+    return y.view(x.shape)
+
+
+# Element by element --------------------------------------------------------------------------------------------------
+
+_KERNELS: dict[str, Any] = {
+    "sigmoid": torch.sigmoid,
+    "log_sigmoid": functional.logsigmoid,
+    "softplus": lambda x: functional.logsigmoid(-x).neg_(),
 }
+
+
+class _Tiles(tiles.Tiles):
+    turns = False
+
+    @staticmethod
+    def strides(x):
+        return x.stride()
+
+    @staticmethod
+    def empty(shape, dtype, like):
+        return torch.empty_like(like, dtype=dtype) if shape == tuple(like.shape) else torch.empty(shape, dtype=dtype)
+
+
+def _over_tiles(op, arrays, options, results, dtype, compute):
+    """What ``compute`` makes of the arrays in float32 or float64: of a tile at a time, if there are several."""
+    x = arrays[0]
+    reach = TILE // max(x.itemsize, 4)
+    if x.numel() <= reach:
+        return compute(_wide((*arrays, *results))).to(dtype)
+    cut = _Tiles(op, arrays, options, reach, host, results)
+    return cut.run("element", dtype, lambda tile, room: compute(_wide(tile)))
+
+
+def _by_tiles(op):
+    def value(arrays, options):
+        dtype = torch.float32 if op.weights is not None and arrays[0].dtype in HALF else arrays[0].dtype
+        return _over_tiles(op, arrays, options, (), dtype, lambda tile: op.formula(*tile, xp=host, **options))
+
+    return value
+
+
+def _gradient_by_tiles(op):
+    wanted = (True, *(False,) * (len(op.inputs) - 1))
+
+    def gradient(g, y, arrays, options):
+        def compute(tile):
+            *tile, of_g, of_y = tile
+            if of_y is None and "y" in op.reads:
+                of_y = op.formula(*tile, xp=host, **options)
+            return op.vjp(of_g, of_y, tuple(tile), wanted, _do_on_host, host, **options)[0]
+
+        return _over_tiles(op, arrays, options, (g, y), arrays[0].dtype, compute)
+
+    return gradient
+
+
+def _do_on_host(op, *arrays, **options):
+    """Of a few elements by PyTorch's kernel, which is one call."""
+    if op.name in _KERNELS and arrays[0].numel() < GRAIN:
+        return _KERNELS[op.name](*arrays)
+    return op.formula(*arrays, xp=host, **options)
+
+
+# Everything together -------------------------------------------------------------------------------------------------
+
+
+def _reduced(arrays, options):
+    """Without weights; PyTorch's, which differentiates it as well."""
+    losses, _ = arrays
+    return losses.mean() if options["mean"] else losses.sum()
+
+
+def differentiates_by_itself(op, arrays):
+    """Whether PyTorch's own derivatives of the way are as good as the rules."""
+    return op.name == "reduction" and place(arrays) == "host" and _is_small_sum(arrays, {})
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+
+def _always(*_):
+    return True
+
+
+def _on_device(function):
+    def value(arrays, options):
+        return function(arrays[0], *options["axis"])
+
+    return value
+
+
+def _gradient_on_device(function):
+    def gradient(g, y, arrays, options):
+        return function(g, y, *options["axis"])
+
+    return gradient
+
+
+def _one_axis(*args):
+    """Of softmax and log_softmax: one axis and no mask; and, of a gradient, the result that it is made of."""
+    *g_and_y, arrays, options = args
+    whole = len(options["axis"]) == 1 and not options.get("zero_if_empty") and (len(arrays) < 2 or arrays[1] is None)
+    shape = g_and_y[1] if g_and_y else arrays[0]
+    return whole and shape is not None and 0 not in shape.shape
+
+
+def _is_short(arrays, options):
+    return arrays[0].numel() < GRAIN
+
+
+def _is_not_traced(arrays, options):
+    return not is_traced()
+
+
+def _is_small_sum(arrays, options):
+    return arrays[1] is None and 0 < arrays[0].numel() < GRAIN
+
+
+# (op, place): ways to a value, in order of preference. Where none fits, the formula runs (host: on NumPy, over tiles).
+VALUES: dict[tuple[str, str], tuple[Way, ...]] = {
+    ("softmax", "host"): (Way(_along_rows, _by_rows(rows.softmax)),),
+    ("log_softmax", "host"): (Way(_along_rows, _by_rows(rows.log_softmax)),),
+    ("logsumexp", "host"): (Way(_along_rows, _logsumexp),),
+    ("cross_entropy", "host"): (Way(_loss_along_rows, _loss_by_rows),),
+    ("reduction", "host"): (Way(_is_small_sum, _reduced),),
+    ("softmax", "device"): (Way(_one_axis, _on_device(device.softmax)),),
+    ("log_softmax", "device"): (Way(_one_axis, _on_device(device.log_softmax)),),
+}
+GRADIENTS: dict[tuple[str, str], tuple[Way, ...]] = {
+    ("softmax", "host"): (
+        Way(
+            _along_rows_of_y,
+            _gradient_by_rows(rows.softmax_gradient, rows.of_half(rows.softmax_gradient, rows.softmax)),
+        ),
+    ),
+    ("log_softmax", "host"): (
+        Way(
+            _along_rows_of_y,
+            _gradient_by_rows(rows.log_softmax_gradient, rows.of_half(rows.log_softmax_gradient, rows.log_softmax)),
+        ),
+    ),
+    ("logsumexp", "host"): (Way(lambda g, y, *call: _along_rows(*call), _logsumexp_gradient),),
+    ("cross_entropy", "host"): (Way(lambda g, y, *call: _loss_along_rows(*call), _loss_gradient_by_rows),),
+    ("softmax", "device"): (Way(_one_axis, _gradient_on_device(device.softmax_gradient)),),
+    ("log_softmax", "device"): (Way(_one_axis, _gradient_on_device(device.log_softmax_gradient)),),
+}
+for _name, _kernel in _KERNELS.items():
+    _run = lambda arrays, options, kernel=_kernel: kernel(*arrays)
+    _op = _core.OPS[_name]
+    VALUES[_name, "host"] = (Way(_is_short, _run), Way(_always, _by_tiles(_op)))
+    VALUES[_name, "device"] = (Way(_always, _run),)
+    VALUES[_name, "any"] = (Way(_is_not_traced, _run),)
+    GRADIENTS[_name, "host"] = (Way(_always, _gradient_by_tiles(_op)),)
+_BINARY = _core.OPS["binary_cross_entropy_with_logits"]
+VALUES[_BINARY.name, "host"] = (Way(_always, _by_tiles(_BINARY)),)
+GRADIENTS[_BINARY.name, "host"] = (Way(_always, _gradient_by_tiles(_BINARY)),)

@@ -1,0 +1,255 @@
+"""PyTorch's softmax kernels on the CPU, of slices that lie along memory, kept within the promises.
+
+Its kernels take one pass with one fast exponential. What they lack: they add a slice in a few lanes, in sequence, which
+drifts where the slice is long; they lose the digits of a dominant element, in value and gradient; and 0 times what is
+not finite spoils a gradient. So a tile at a time, while it is in the cache, the sum of the result is looked at, the
+slices with a dominant element are found by their largest, and that element alone is mended: it is made of the others.
+
+All take tensors of two axes, contiguous; a value per slice comes with two axes too. Half precision is computed tile by
+tile in float32 and rounded once. A slice's bits do not depend on the others: where some are computed in another way, it
+is by their own values.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from axisoft._backends.torch.limits import GRAIN, HALF, STEADY, TILE, TINY, UNSURE
+
+HALF_LOG = -math.log(2.0)
+
+
+def flat(x):
+    """A slice after another."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def is_steady(x):
+    """Whether PyTorch's sum of a slice does not drift, in the dtype that it is computed in."""
+    return x.shape[-1] * max(x.itemsize, 4) <= STEADY
+
+
+def sum_of_rows(x):
+    """``sum(x, 1)``, the same for a row that is alone: the threads would share it out."""
+    alone = len(x) == 1 and x.shape[1] >= GRAIN
+    return torch.sum(x.expand(2, -1), 1, keepdim=True)[:1] if alone else torch.sum(x, 1, keepdim=True)
+
+
+def _tiles(x, *others):
+    length = max(TILE // max(x.itemsize, 4) // x.shape[1], 1)
+    if len(x) <= length:
+        return ((x, *others),)
+    return zip(*(a.split(length) for a in (x, *others)), strict=True)
+
+
+def _wide(x):
+    return x.float() if x.dtype in HALF else x
+
+
+def _where(mask):
+    """Which slices a mask holds for."""
+    return torch.nonzero(mask.squeeze(1)).squeeze(1)
+
+
+def _has_nan(x):
+    return math.isnan(np.max(x.numpy()))
+
+
+# Values --------------------------------------------------------------------------------------------------------------
+
+
+def softmax(x):
+    """PyTorch's kernel takes half precision in float32 and rounds once; the drift is far below what is rounded off."""
+    if is_steady(x) or x.dtype in HALF:
+        return torch.softmax(x, 1)
+    result, eps = torch.empty_like(x), torch.finfo(x.dtype).eps
+    for tile, p in _tiles(x, result):
+        s = sum_of_rows(torch.softmax(tile, 1, out=p))
+        is_far = torch.abs(s - 1.0) > 2 * eps
+        if is_far.any():  # by 1 where it is not, which leaves it as it is
+            p.div_(torch.where(is_far, s, 1.0))
+    return result
+
+
+def log_softmax(x):
+    if not is_steady(x) and x.dtype not in HALF:
+        return _log_softmax_of_many(x)
+    result = torch.empty_like(x)
+    for tile, of_tile in _tiles(x, result):
+        # PyTorch's kernel rounds the sum of a slice to half precision: 100 000 equal entries have none in float16.
+        y = torch.log_softmax(_wide(tile), 1, out=None if x.dtype in HALF else of_tile)
+        top = torch.amax(y, 1, keepdim=True)
+        unsure = ~(top < -UNSURE)
+        if unsure.any():
+            i = _where(unsure)
+            rows = y[i]
+            at = torch.argmax(rows, 1, keepdim=True)
+            e = torch.exp(rows)
+            rest = sum_of_rows(e.scatter_(1, at, 0.0)).div_(torch.exp(torch.gather(rows, 1, at)))
+            # NaN stays: it is what the sum of the others is not.
+            own = torch.where(torch.isfinite(top[i]), 0.0 - torch.log1p(rest), torch.gather(rows, 1, at))
+            y[i] = rows.scatter_(1, at, own)
+        if x.dtype in HALF:
+            of_tile.copy_(y)
+    return result
+
+
+def _log_softmax_of_many(x):
+    result = torch.empty_like(x)
+    for tile, y in _tiles(x, result):
+        m, log_s = _largest_and_log_sum(tile)
+        torch.sub(tile, m, out=y).sub_(log_s)
+    return result
+
+
+def logsumexp(x):
+    result = x.new_empty((len(x), 1))
+    for tile, y in _tiles(x, result):
+        m, log_s = _largest_and_log_sum(_wide(tile))
+        y.copy_(torch.where(torch.isfinite(m), m + log_s, m))
+    return result
+
+
+def _largest_and_log_sum(x):
+    """m and ``log(sum(exp(x - m)))``; the largest probability p is that of exp(0) = 1 in the sum."""
+    p = torch.softmax(x, 1)
+    largest = torch.amax(p, 1, keepdim=True)
+    rest = sum_of_rows(p).div_(largest).sub_(1.0)
+    confident = rest < 0.9  # so that the largest is above 1/2, and none else
+    if confident.any():
+        confident = _where(confident)
+        others = p[confident]
+        others.sub_(functional.hardshrink(others, 0.5))  # a mask would take twice as long as the softmax
+        rest[confident] = sum_of_rows(others) / largest[confident]
+    return torch.amax(x, 1, keepdim=True), rest.log1p_()
+
+
+def surprisal(x, index):
+    """``-log softmax(x)[index]``, in float32 of half precision."""
+    result = torch.empty((len(x), 1), dtype=torch.float32 if x.dtype in HALF else x.dtype)
+    for tile, at, y in _tiles(x, index, result):
+        tile = _wide(tile)
+        if not is_steady(x):
+            y.copy_(_by_others(tile, at))
+            continue
+        loss = functional.cross_entropy(tile, at.squeeze(1), reduction="none").unsqueeze(1)
+        unsure = ~(loss > UNSURE)
+        if unsure.any():
+            i = _where(unsure)
+            loss[i] = _by_others(tile[i], at[i])
+        y.copy_(loss)
+    return result
+
+
+def _by_others(x, index):
+    """``-log1p(-sum_{j != i} p_j)``, or ``-log p_i`` if these are the many."""
+    p = torch.softmax(x, 1)
+    p_index = torch.gather(p, 1, index)
+    rest = sum_of_rows(p.scatter_(1, index, 0.0))
+    s = p_index + rest
+    y = torch.where(p_index < 0.5, torch.log(s / p_index), -torch.log1p(-rest / s))
+    tiny = p_index < TINY  # then the largest element is another
+    if tiny.any():
+        tiny = _where(tiny)
+        d = torch.gather(x[tiny], 1, index[tiny]) - torch.amax(x[tiny], 1, keepdim=True)
+        y[tiny] = torch.log(s[tiny] / torch.amax(p[tiny], 1, keepdim=True)) - d
+    return y
+
+
+# Gradients -----------------------------------------------------------------------------------------------------------
+
+
+def _balance(v, key, least):
+    """v, whose slices sum to 0, with an element whose key is above ``least`` as minus the sum of the others.
+
+    One of a slice can be. Found by NumPy, whose argmax of rows takes a seventh of PyTorch's time.
+    """
+    if np.max(key.numpy()) <= least:  # not so where one is NaN
+        return
+    at = np.argmax(key.numpy(), 1)
+    rows = np.arange(len(at))
+    is_large = key.numpy()[rows, at] > least
+    values = v.numpy()
+    own = values[rows, at]
+    values[rows, at] = 0.0
+    values[rows, at] = np.where(is_large, -sum_of_rows(v).numpy()[:, 0], own)
+
+
+def softmax_gradient(g, y):
+    """``y (g - sum g y)``."""
+    result = torch.empty_like(y)
+    for of_y, of_g, v in _tiles(y, g, result):
+        _deviation(of_g, of_y, v)
+        if _has_nan(v):  # 0 times what is not finite
+            _deviation(torch.where(of_y == 0, 0.0, of_g), of_y, v)
+        _balance(v, of_y, 0.5)
+    return result
+
+
+def _deviation(g, y, v):
+    if is_steady(y):
+        torch._softmax_backward_data(g, y, 1, y.dtype, grad_input=v)
+    else:
+        v.addcmul_(y, sum_of_rows(torch.mul(g, y, out=v)), value=-1.0)
+
+
+def log_softmax_gradient(g, y):
+    """``g - p sum g``."""
+    result = torch.empty_like(y)
+    for of_y, of_g, v in _tiles(y, g, result):
+        if is_steady(y):
+            torch._log_softmax_backward_data(of_g, of_y, 1, y.dtype, out=v)
+        else:
+            torch.exp(of_y, out=v).mul_(-sum_of_rows(of_g)).add_(of_g)
+        _balance(v, of_y, HALF_LOG)
+    return result
+
+
+def of_half(gradient, value):
+    """A gradient made of the result, for logits of half precision: the result is made again, and not rounded."""
+
+    def run(g, x):
+        result = torch.empty_like(x)
+        for tile, of_g, v in _tiles(x, g, result):
+            v.copy_(gradient(of_g.float(), value(tile.float())))
+        return result
+
+    return run
+
+
+def logsumexp_gradient(g, x):
+    """``p g``; 0 where all of a slice is -inf."""
+    result = torch.empty_like(x)
+    for tile, of_g, v in _tiles(x, g, result):
+        tile = _wide(tile)
+        p = torch.softmax(tile, 1)
+        of_g = of_g if is_steady(x) else of_g / sum_of_rows(p)
+        y = p * of_g
+        if _has_nan(y):
+            p = torch.where(torch.isneginf(torch.amax(tile, 1, keepdim=True)), 0.0, p)
+            y = p * torch.where(p == 0, 0.0, of_g)
+        v.copy_(y)
+    return result
+
+
+def logit_gradient(x, index, factor):
+    """``factor * (softmax - indicator)``, where the target's own difference is minus the sum of the others.
+
+    0 where the factor is 0, whatever the slice holds.
+    """
+    result = torch.empty_like(x)
+    for tile, p, at, by in _tiles(x, result, index, factor):
+        of_half, p = p, torch.softmax(_wide(tile), 1, out=None if x.dtype in HALF else p)
+        p_at = torch.gather(p, 1, at)
+        rest = sum_of_rows(p.scatter_(1, at, 0.0))
+        p.scatter_(1, at, -rest).mul_(by / (p_at + rest))
+        if x.dtype in HALF:
+            of_half.copy_(p)
+    dropped = _where(factor == 0)
+    if len(dropped):
+        result[dropped] = 0.0
+    return result
