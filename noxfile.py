@@ -73,8 +73,8 @@ def jax(session: nox.Session) -> None:
 
 @nox.session
 def torch(session: nox.Session) -> None:
-    """The suite on PyTorch."""
-    suite(session, "torch", requirements=("torch",))
+    """The suite on PyTorch, and on its ways of a device in the host's memory."""
+    suite(session, "torch", "torch:as_device", requirements=("torch",))
 
 
 @nox.session

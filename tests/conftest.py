@@ -18,11 +18,30 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     names = config.getoption("--backend")
     try:
-        targets = testing.installed() if names is None else [testing.target(name) for name in names]
+        targets = installed() if names is None else [target(name) for name in names]
     except (ValueError, testing.Missing) as error:  # asked for and not there: an error, never a skip
         raise pytest.UsageError(str(error)) from error
     config.stash[TARGETS] = targets
     config.addinivalue_line("markers", "backends(fits=...): run on the backends for whose row that is true")
+    config.addinivalue_line("markers", "host: not on PyTorch's ways of a device, of which the host's threads are no part")
+
+
+# PyTorch's ways of a device, on the host's memory: the whole suite proves them where there is none.
+AS_DEVICE = "torch:as_device"
+
+
+def target(name):
+    if name != AS_DEVICE:
+        return testing.target(name)
+    import torch
+
+    plain = testing.target("torch")
+    return testing.Target(plain.backend, "as_device", plain.xp, torch.device("cpu"))
+
+
+def installed():
+    found = testing.installed()
+    return found + [target(AS_DEVICE) for plain in found if plain.name == "torch"]
 
 
 TARGETS = pytest.StashKey[list]()
@@ -37,7 +56,7 @@ def pytest_generate_tests(metafunc):
     fits = marker.kwargs["fits"] if marker else lambda backend: True
     rows = []
     for target in metafunc.config.stash[TARGETS]:
-        if not fits(target.backend):
+        if not fits(target.backend) or (target.name == AS_DEVICE and metafunc.definition.get_closest_marker("host")):
             continue
         if "case" in names:
             rows += [
@@ -65,6 +84,12 @@ def session(request):
     target = params.params.get("target") if params else None
     if target is None:
         yield
+    elif target.name == AS_DEVICE:
+        from axisoft._backends.torch import watch
+
+        watch.as_device = True
+        yield
+        watch.as_device = False
     else:
         with target.session():
             yield

@@ -98,6 +98,7 @@ def test_how_many_slices_are_confident_changes_none(target, count):
             assert np.array_equal(found[0][name][:count], found[1][name][:count]), name
 
 
+@pytest.mark.host
 @pytest.mark.backends(fits=lambda backend: backend.name in ("numpy", "torch"))
 @pytest.mark.parametrize(
     "shape",

@@ -66,7 +66,7 @@ class _Slices(NamedTuple):
     def scale(self):
         """What e has to be divided by to be the probabilities."""
         s = 1.0 + self.rest
-        return s if isinstance(self.of.top, float) else s * self.of.top
+        return s if isinstance(self.of.unit, float) else s * self.of.unit
 
     def distance(self, index, axis, xp):
         """d of a class, which need not be made for the others."""

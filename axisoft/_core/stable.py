@@ -198,8 +198,9 @@ class Exponentials(NamedTuple):
     shift: Any
     at: Any  # where the largest element is; None where its e = 1 tells
     d: Any  # None if it is not wanted
-    e: Any  # but for the factor ``top``
+    e: Any
     top: Any  # e of the largest element
+    unit: Any  # what exp(0) is in e
 
 
 def exponentials(x, axes, xp, *, empty=None, distances=False):
@@ -208,10 +209,11 @@ def exponentials(x, axes, xp, *, empty=None, distances=False):
     if e is not None:
         at = xp.position(x, axes)
         m = pick(x, at, axes[0], xp)
-        return Exponentials(m, m, at, below(x, m, xp) if distances else None, e, pick(e, at, axes[0], xp))
+        top = pick(e, at, axes[0], xp)
+        return Exponentials(m, m, at, below(x, m, xp) if distances else None, e, top, top)
     m, shift, at, d = shifted(x, axes, xp, empty=empty)
     e = xp.exp(d) if distances else over("exp", xp, d)
-    return Exponentials(m, shift, at, d if distances else None, e, 1.0 if at is None else xp.exp(m - shift))
+    return Exponentials(m, shift, at, d if distances else None, e, None if at is None else xp.exp(m - shift), 1.0)
 
 
 def others(of, axes, xp):
@@ -228,7 +230,8 @@ def others(of, axes, xp):
         (axis,) = axes
         e = put(e, of.at, of.top - of.top, axis, xp)
         rest = total(e, axes, xp)
-        return rest / of.top, put(e, of.at, of.top, axis, xp)
+        rest = rest if isinstance(of.unit, float) else rest / of.unit
+        return rest, put(e, of.at, of.top, axis, xp)
     if hasattr(xp, "where_true"):
         s = total(e, axes, xp)
         return xp.where_true(s < 2.0, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes), e

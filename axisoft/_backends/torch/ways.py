@@ -25,14 +25,10 @@ from axisoft._backends.torch.namespace import host, memory, xp
 from axisoft._backends.torch.watch import are_memory, are_plain, is_traced
 from axisoft._core.weights import WEIGHTS, read_samples
 
-# Set by the test suite, which so runs the ways of a device on the host's memory.
-as_device = False
-
-
 def place(arrays):
     if is_traced():
         return "any"
-    if not as_device and are_plain(arrays):
+    if are_plain(arrays):
         return "host"
     return "device" if are_memory(arrays) else "any"
 
