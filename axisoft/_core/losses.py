@@ -25,6 +25,7 @@ from axisoft._core.stable import (
     hide,
     is_empty,
     length,
+    none,
     others,
     over,
     pick,
@@ -41,6 +42,7 @@ from axisoft._core.weights import (
     admit,
     along_weights_vjp,
     as_floats,
+    drop,
     lay,
     loss_op,
     per_sample,
@@ -75,11 +77,11 @@ class _Slices(NamedTuple):
         return below(pick(self.x, index, axis, xp), self.of.shift, xp)
 
 
-def _slices(x, where, *, axis, xp, distances):
-    """``distances`` : whether d is wanted."""
+def _slices(x, where, *, axis, xp, distances=False, again=False):
+    """``distances`` : whether d is wanted. ``again`` : whether e is."""
     x = hide(x, where, xp)
     of = exponentials(x, (axis,), xp, distances=distances)
-    rest, e = others(of, (axis,), xp)
+    rest, e = others(of, (axis,), xp, again=again)
     return _Slices(x, of, rest, e, xp.log1p(rest))
 
 
@@ -109,17 +111,17 @@ def cross_entropy(
         loss = times(known.class_weight, settle(surprisal, known, xp))
         return xp.squeeze(times(known.factor, settle(loss, known, xp)), axis=axis)
     of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None or label_smoothing)
-    log = settle(of.log, known, xp)
+    log = drop(of.log, known, xp)
     if known.soft is None:
         d = of.distance(known.index, axis, xp)
-        loss = times(known.class_weight, log - settle(d, known, xp))
+        loss = times(known.class_weight, log - drop(d, known, xp))
     else:
         loss = known.class_weight * log - _dot(known.soft, of.of.d, axis, xp)
     if label_smoothing:
         each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
         loss = (1.0 - label_smoothing) * loss + (every * log - _dot(each, of.of.d, axis, xp))
     if z_loss:
-        lse = settle(of.lse(), known, xp)
+        lse = drop(of.lse(), known, xp)
         loss = loss + times(known.class_weight, z_loss * lse * lse)
     if where is not None:
         loss = xp.where(xp.any(spread(where, x, xp), axis=axis, keepdims=True), loss, math.inf)
@@ -134,7 +136,19 @@ def _dot(weights, d, axis, xp):
 
 
 def _logit_gradient(
-    x, targets, weight, sample_weight, where, *, xp, axis, ignore_index, label_smoothing, z_loss, checked=False
+    x,
+    targets,
+    weight,
+    sample_weight,
+    where,
+    *,
+    xp,
+    axis,
+    ignore_index,
+    label_smoothing,
+    z_loss,
+    checked=False,
+    drops=True,
 ):
     """The derivative of each sample's loss along its row, as large as the logits.
 
@@ -144,7 +158,7 @@ def _logit_gradient(
     """
     if is_empty(x, xp):
         return xp.zeros_like(x)
-    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
+    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "drops": drops, "xp": xp}
     known = read_samples(x, targets, weight, sample_weight, **read)
     x, f = hide(x, where, xp), known.factor
     each, every, z = 0.0, 0.0, 0.0
@@ -153,20 +167,24 @@ def _logit_gradient(
     if known.soft is None and not z_loss:
         e = powers(x, (axis,), xp)
     else:
-        of = _slices(x, None, axis=axis, xp=xp, distances=False)
+        of = _slices(x, None, axis=axis, xp=xp, again=True)
         e, z = of.e, times(known.class_weight, 2.0 * z_loss * of.lse()) if z_loss else 0.0
     if known.soft is None:
-        e_target = pick(e, known.index, axis, xp)
+        e_target = spoil(pick(e, known.index, axis, xp), known, xp)
         e = put(e, known.index, xp.zeros_like(e_target), axis, xp)
         rest = total(e, (axis,), xp)
         s = e_target + rest
         each_target = each if isinstance(each, float) else pick(each, known.index, axis, xp)
-        u = (1.0 - label_smoothing) * (1.0 if known.class_weight is None else known.class_weight)
-        at_target = (e_target * (every - each_target + z) - (u + each_target) * rest) / s
-        y = over("multiply", xp, e, times(f, u + every + z) / s)
+        u = 1.0 - label_smoothing if known.class_weight is None else (1.0 - label_smoothing) * known.class_weight
+        f_over_s = 1.0 / s if f is None else f / s
+        at_target = (u + each_target) * -rest
+        if label_smoothing or z_loss:
+            at_target = at_target + e_target * (every - each_target + z)
+        whole = u + every + z
+        y = over("multiply", xp, e, f_over_s if isinstance(whole, float) and whole == 1.0 else whole * f_over_s)
         if label_smoothing:
             y = over("subtract", xp, y, times(f, each))
-        y = put(y, known.index, times(f, at_target), axis, xp)
+        y = put(y, known.index, f_over_s * at_target, axis, xp)
     else:
         s = of.scale()
         u = (1.0 - label_smoothing) * known.soft + each
@@ -175,7 +193,8 @@ def _logit_gradient(
         z = z if isinstance(z, float) else e * (times(f, z) / s)
         y = balanced(over("subtract", xp, over("multiply", xp, e, whole / s), times(f, u)), large, (axis,), xp)
         y = y if isinstance(z, float) else y + z
-    y = settle(y, known, xp)
+    if known.kept is not None and not none(~known.kept, xp):
+        y = visible(y, known.kept if known.bad is None else known.kept | known.bad, xp)
     return y if where is None else xp.where(_shown(where, known), y, 0.0)
 
 
@@ -184,11 +203,10 @@ def _shown(where, known):
     return where if known.bad is None else where | known.bad
 
 
-def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss, checked=False):
+def _curvature(t, arrays, do, xp, *, axis, ignore_index, label_smoothing, z_loss, **_):
     """The second derivative of each sample's loss along its row, times t: a symmetric matrix, so both directions."""
     x, targets, weight, sample_weight, where = arrays
-    read = {"axis": axis, "ignore_index": ignore_index, "checked": checked, "xp": xp}
-    known = read_samples(x, targets, weight, sample_weight, **read)
+    known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=ignore_index, xp=xp)
     p = do(SOFTMAX, x, where, axis=(axis,))
     spread = deviation(t, p, (axis,), xp)
     whole = 1.0 if known.class_weight is None else known.class_weight
@@ -299,13 +317,13 @@ def _cross_entropy_gradient(arrays, known, do, xp, **static):
     return rows, dead
 
 
-def _cross_entropy_pull(g, arrays, known, do, xp, **static):
+def _cross_entropy_pull(g, arrays, do, xp, **static):
     """A cotangent of the loss is one more weight of the sample. An infinite one does nothing to a dropped sample."""
     x, targets, weight, sample_weight, where = arrays
-    factor = g
-    if sample_weight is not None:
-        factor = product(sample_weight, g, xp, lambda: (sample_weight == 0) & ~xp.isfinite(g))
-    return do(LOGIT_GRADIENT, x, targets, weight, factor, where, **static)
+    if sample_weight is None:
+        return do(LOGIT_GRADIENT, x, targets, weight, g, where, drops=False, **static)
+    g = product(sample_weight, g, xp, lambda: (sample_weight == 0) & ~xp.isfinite(g))
+    return do(LOGIT_GRADIENT, x, targets, weight, g, where, **static)
 
 
 LOGITS = ("logits", "targets", "weight", "sample_weight", "where")
@@ -337,8 +355,9 @@ def _nll_gradient(arrays, known, do, xp, *, axis, **_):
     return rows, lambda: admit(indicator, known, xp) == 0
 
 
-def _nll_pull(g, arrays, known, do, xp, *, axis, **_):
-    x = arrays[0]
+def _nll_pull(g, arrays, do, xp, *, axis, ignore_index, **_):
+    x, *others = arrays
+    known = read_samples(x, *others[:3], axis=axis, ignore_index=ignore_index, xp=xp)
     own = -visible(xp.expand_dims(g, axis=axis), known.named, xp)
     own = spoil(times(known.factor, times(known.class_weight, own)), known, xp)
     return put(xp.zeros_like(x), known.index, own, axis, xp)

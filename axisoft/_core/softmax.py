@@ -63,7 +63,7 @@ def log_softmax(x, where, *, xp, axis):
     if is_empty(x, xp):
         return xp.zeros_like(x)
     of = exponentials(hide(x, where, xp), axis, xp, distances=True)
-    return hide(over("subtract", xp, of.d, xp.log1p(others(of, axis, xp)[0])), where, xp)
+    return hide(over("subtract", xp, of.d, xp.log1p(others(of, axis, xp, again=False)[0])), where, xp)
 
 
 def _log_softmax_jvp(tangents, y, arrays, do, xp, *, axis):
@@ -88,7 +88,7 @@ def logsumexp(x, where, *, xp, axis, keepdims=False):
         y = xp.sum(x, axis=axis, keepdims=True) - math.inf
     else:
         of = exponentials(hide(x, where, xp), axis, xp)
-        y = xp.where(xp.isfinite(of.m), of.m + xp.log1p(others(of, axis, xp)[0]), of.m)
+        y = xp.where(xp.isfinite(of.m), of.m + xp.log1p(others(of, axis, xp, again=False)[0]), of.m)
     return y if keepdims else xp.squeeze(y, axis=axis)
 
 

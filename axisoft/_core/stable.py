@@ -16,6 +16,7 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
                              is the cheaper mark
     exponentials(x, axes)    exp(x - m) but for a factor per slice, by one kernel of the library's; None where it has
                              none
+    within(index, n)         the index, clipped to what is below n
     alive(t, coefficient)    t, 0 where the coefficient is 0, by one kernel
     none(mask)               whether it can be told here and now that the mask is False throughout
     is_free_of_nan(x)        whether it can be told here and now that nothing is NaN; a no need not mean that there is
@@ -216,9 +217,9 @@ def exponentials(x, axes, xp, *, empty=None, distances=False):
     return Exponentials(m, shift, at, d if distances else None, e, None if at is None else xp.exp(m - shift), 1.0)
 
 
-def others(of, axes, xp):
+def others(of, axes, xp, again=True):
     """The sum of ``exp(d)`` without the slice's largest element, to full relative accuracy; and e, which may be another
-    array than before.
+    array than before. ``again`` : whether it is used again.
 
     Where a position tells the largest element, it is left out of the sum and put back; infinities and NaN stay, since
     are not 0 less themselves. Otherwise it has d = 0 and e = 1, and ``e - floor(e)`` leaves it out. Where others have
@@ -231,7 +232,7 @@ def others(of, axes, xp):
         e = put(e, of.at, of.top - of.top, axis, xp)
         rest = total(e, axes, xp)
         rest = rest if isinstance(of.unit, float) else rest / of.unit
-        return rest, put(e, of.at, of.top, axis, xp)
+        return rest, put(e, of.at, of.top, axis, xp) if again else None
     if hasattr(xp, "where_true"):
         s = total(e, axes, xp)
         return xp.where_true(s < 2.0, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes), e

@@ -44,8 +44,11 @@ class Samples(NamedTuple):
     bad: Any  # True for a class that does not exist
 
 
-def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp, checked=False):
-    """``checked`` : whether it is known that each index that is not ignored is a class."""
+def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp, checked=False, drops=True):
+    """``checked`` : whether it is known that each index that is not ignored is a class.
+
+    ``drops`` : whether a sample weight of 0 drops its sample.
+    """
     if xp.isdtype(targets.dtype, "real floating"):
         index = bad = named = None
         soft = times(lay(weight, x, axis, xp), targets)
@@ -57,6 +60,9 @@ def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp, c
         named = weighs = None if ignore_index is None else index != ignore_index
         if checked:
             index, bad = index if named is None else xp.where(named, index, 0), None
+        elif hasattr(xp, "within"):
+            within = xp.within(index, x.shape[axis])
+            index, bad = within, index != within if named is None else (index != within) & named
         else:
             bad = (index < 0) | (index >= extent(x, axis, xp))
             index, bad = xp.where(bad, 0, index), bad if named is None else bad & named
@@ -65,7 +71,7 @@ def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp, c
             class_weight = pick(lay(weight, x, axis, xp), index, axis, xp)
             weighs = both(weighs, class_weight != 0)
     kept, factor = weighs, per_sample(sample_weight, x, axis, xp)
-    if factor is not None:
+    if factor is not None and drops:
         kept = both(kept, factor != 0)
     return Samples(index, soft, class_weight, factor, named, weighs, kept, bad)
 
@@ -94,9 +100,12 @@ def per_sample(a, x, axis, xp):
 
 def settle(y, samples, xp):
     """Dropped samples give 0, whatever their rows hold; classes that do not exist give NaN."""
-    if samples.kept is not None and not none(~samples.kept, xp):
-        y = visible(y, samples.kept, xp)
-    return spoil(y, samples, xp)
+    return spoil(drop(y, samples, xp), samples, xp)
+
+
+def drop(y, samples, xp):
+    """Dropped samples give 0, whatever their rows hold."""
+    return y if samples.kept is None or none(~samples.kept, xp) else visible(y, samples.kept, xp)
 
 
 def spoil(y, samples, xp):
@@ -151,7 +160,7 @@ def loss_op(name, formula, gradient, pull, terms, inputs, promises=(), gradient_
 
     gradient(arrays, known, do, xp, **static) : the derivative of each sample's loss along its row, as large as x, and
         a function that tells where it is 0 because nothing there counts, and not because of a weight that is 0.
-    pull(g, arrays, known, do, xp, **static) : that derivative times a cotangent for each sample; None for both if there
+    pull(g, arrays, do, xp, **static) : that derivative times a cotangent for each sample; None for both if there
         is none.
     terms(t, arrays, do, xp, **static) : ``by_target`` and ``by_class`` of the module's formula; None for none.
     """
@@ -187,10 +196,12 @@ def loss_op(name, formula, gradient, pull, terms, inputs, promises=(), gradient_
 
     def vjp(g, y, arrays, wanted, do, xp, *, axis, **static):
         x, targets, weight, sample_weight, *_ = arrays
-        known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
         out: list[Any] = [None] * len(arrays)
         if wanted[0]:
-            out[0] = xp.zeros_like(x) if pull is None else pull(g, arrays, known, do, xp, axis=axis, **static)
+            out[0] = xp.zeros_like(x) if pull is None else pull(g, arrays, do, xp, axis=axis, **static)
+        if not any(wanted[1:]):
+            return tuple(out)
+        known = read_samples(x, targets, weight, sample_weight, axis=axis, ignore_index=static["ignore_index"], xp=xp)
         g = xp.expand_dims(g, axis=axis)
         if wanted[1] or wanted[2]:
             t = as_floats(x, targets, known, axis, xp)

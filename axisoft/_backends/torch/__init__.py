@@ -42,18 +42,20 @@ __all__ = [
 vjp = torch.func.vjp
 
 
-def evaluate(op, arrays, *, given, dtype, out, xp, **static):
-    """Half precision goes to the ways as it is, where nothing stands between them and the tensors."""
+def evaluate(op, arrays, *, given, dtype, out, xp, floats=(), reduction="none", weighted=False, **static):
     x = arrays[0]
     if given is None and not is_traced():
-        if x.dtype is dtype is out and not varies(arrays) and static.get("reduction", "none") == "none":
-            return run(op, arrays, {k: v for k, v in static.items() if k not in _SHARED})
         if x.dtype in HALF and dtype is torch.float32 and place(arrays) != "any":
+            # It goes to the ways as it is; what is no floating number beside it does not.
+            arrays = _core.cast(arrays, None, None, (), xp)
+            for i in floats:
+                if arrays[i] is not None and not arrays[i].is_floating_point():
+                    arrays[i] = arrays[i].to(dtype)
             dtype = None
-    return _core.evaluate(do, op, arrays, xp=_xp, given=given, dtype=dtype, out=out, **static)
-
-
-_SHARED = ("floats", "reduction", "weighted")
+        elif x.dtype is dtype is out and reduction == "none" and not floats and not varies(arrays):
+            return run(op, arrays, static)
+    more = {"floats": floats, "reduction": reduction, "weighted": weighted}
+    return _core.evaluate(do, op, arrays, xp=_xp, given=given, dtype=dtype, out=out, **more, **static)
 
 
 def together(arrays):

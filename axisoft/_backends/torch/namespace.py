@@ -102,6 +102,13 @@ class _Memory(_Any):
         return x.scatter_(axis, index, value)
 
     @staticmethod
+    def within(index, n):
+        wide = (
+            index if index.dtype in (torch.int64, torch.int32) else index.to(torch.int64)
+        )  # n may be more than it holds
+        return torch.clamp(wide, 0, n - 1)
+
+    @staticmethod
     def position(x, axes):
         return torch.argmax(x, axes[0], keepdim=True) if len(axes) == 1 else None
 

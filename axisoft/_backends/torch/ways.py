@@ -25,6 +25,7 @@ from axisoft._backends.torch.namespace import host, memory, xp
 from axisoft._backends.torch.watch import are_memory, are_plain, is_traced
 from axisoft._core.weights import WEIGHTS, read_samples
 
+
 def place(arrays):
     if is_traced():
         return "any"
