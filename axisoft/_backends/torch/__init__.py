@@ -19,12 +19,12 @@ import array_api_compat.torch as compat
 import torch
 
 from axisoft import _core
-from axisoft._backends.torch.functions import do
+from axisoft._backends.torch.functions import do, step
 from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp as _xp
 from axisoft._backends.torch.single import autocast
-from axisoft._backends.torch.watch import is_traced, lengths, read, values, varies, without_subclass
-from axisoft._backends.torch.ways import place, run
+from axisoft._backends.torch.watch import is_traced, lengths, read, values, without_subclass
+from axisoft._backends.torch.ways import place
 
 __all__ = [
     "autocast",
@@ -44,18 +44,28 @@ vjp = torch.func.vjp
 
 def evaluate(op, arrays, *, given, dtype, out, xp, floats=(), reduction="none", weighted=False, **static):
     x = arrays[0]
-    if given is None and not is_traced():
-        if x.dtype in HALF and dtype is torch.float32 and place(arrays) != "any":
+    if given is None and not is_traced() and (where := place(arrays)) != "any":
+        if x.dtype in HALF and dtype is torch.float32:
             # It goes to the ways as it is; what is no floating number beside it does not.
-            arrays = _core.cast(arrays, None, None, (), xp)
-            for i in floats:
-                if arrays[i] is not None and not arrays[i].is_floating_point():
-                    arrays[i] = arrays[i].to(dtype)
+            arrays = tuple(
+                a.to(dtype) if i in floats and a is not None and not a.is_floating_point() else a
+                for i, a in enumerate(arrays)
+            )
             dtype = None
-        elif x.dtype is dtype is out and reduction == "none" and not floats and not varies(arrays):
-            return run(op, arrays, static)
+        if where == "host" and (reduction != "mean" or not weighted) and _is_cast(arrays, dtype, floats):
+            y = step(op, arrays, static, reduction)
+            return y if y.dtype is out else y.to(out)
     more = {"floats": floats, "reduction": reduction, "weighted": weighted}
     return _core.evaluate(do, op, arrays, xp=_xp, given=given, dtype=dtype, out=out, **more, **static)
+
+
+def _is_cast(arrays, dtype, floats):
+    """Whether the arrays have the dtype that is computed in, which is None for half precision."""
+    if dtype is None:
+        return True
+    if arrays[0].dtype is not dtype:
+        return False
+    return all(arrays[i] is None or arrays[i].dtype is dtype for i in floats)
 
 
 def together(arrays):

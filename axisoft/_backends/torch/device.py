@@ -14,7 +14,7 @@ import torch
 from axisoft._backends.torch.limits import HALF, STEADY_ACROSS, STEADY_ON_DEVICE
 from axisoft._backends.torch.namespace import memory
 from axisoft._backends.torch.rows import is_steady as is_steady_along_memory
-from axisoft._core.stable import balanced, deviation, dominant
+from axisoft._core.stable import balanced, dominant
 
 
 def is_steady(x, axis):
@@ -45,9 +45,13 @@ def log_softmax(x, axis):
 
 
 def softmax_gradient(g, y, axis):
-    if not is_steady(y, axis):
-        return deviation(g, y, (axis,), memory)
-    v = torch._softmax_backward_data(memory.alive(g, y), y, axis, y.dtype)
+    """``y (g - sum g y)``, in which a result of 0 makes 0 of any g."""
+    g = memory.alive(g, y)
+    if is_steady(y, axis):
+        v = torch._softmax_backward_data(g, y, axis, y.dtype)
+    else:
+        v = g.mul_(y)
+        v.addcmul_(y, memory.sum(v, axis, keepdims=True), value=-1.0)
     return balanced(v, dominant(y, (axis,), memory), (axis,), memory)
 
 

@@ -12,33 +12,40 @@ from torch.autograd import forward_ad
 from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp
 from axisoft._backends.torch.watch import is_traced, varies
-from axisoft._backends.torch.ways import differentiates_by_itself, pull, run
+from axisoft._backends.torch.ways import pull, run
+from axisoft._core import REDUCTION
 
 
 class _Step(torch.autograd.Function):
     """Backward, again and again; of a step of training, which is cheaper than all that PyTorch can do with a Function.
 
-    It keeps what the rule reads: the result or the input. That of half precision is made again from the input, since it
-    is rounded.
+    ``how`` : the reduction, whose weights are all one. What is kept is what the rule reads, the result or the input; of
+    half precision the input, since its result is rounded.
     """
 
     @staticmethod
-    def forward(ctx, op, options, *arrays):
+    def forward(ctx, op, options, how, *arrays):
         y = run(op, arrays, options)
         half = arrays[0].dtype in HALF
         kept = [a if half or name in op.reads else None for name, a in zip(op.inputs, arrays, strict=False)]
         ctx.save_for_backward(y if not half and "y" in op.reads else None, *kept)
-        ctx.op, ctx.options = op, options
-        return y
+        ctx.op, ctx.options, ctx.how, ctx.shape = op, options, how, y.shape
+        return y if how == "none" else reduced(y, how)
 
     @staticmethod
     def backward(ctx, g):
         y, *arrays = ctx.saved_tensors
-        op, options, wanted = ctx.op, ctx.options, ctx.needs_input_grad[2:]
+        op, options, wanted = ctx.op, ctx.options, ctx.needs_input_grad[3:]
+        if ctx.how != "none":
+            g = (g / max(ctx.shape.numel(), 1) if ctx.how == "mean" else g).expand(ctx.shape)
         # Gradients are on where the result may be differentiated again.
         if torch.is_grad_enabled():
-            return None, None, *_again(op, g, y, arrays, wanted, options)
-        return None, None, *pull(op, g, y, tuple(arrays), wanted, options)
+            return None, None, None, *_again(op, g, y, arrays, wanted, options)
+        return None, None, None, *pull(op, g, y, tuple(arrays), wanted, options)
+
+
+def reduced(y, how):
+    return run(REDUCTION, (y, None), {"mean": how == "mean"})
 
 
 def _again(op, g, y, arrays, wanted, options):
@@ -149,6 +156,12 @@ def do(op, *arrays, **options):
         return run(op, arrays, options)
     if forward_ad._current_level >= 0 or _functorch.maybe_current_level() is not None:
         return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
-    if differentiates_by_itself(op, arrays):
-        return run(op, arrays, options)
-    return _Step.apply(op, options, *arrays)
+    return _Step.apply(op, options, "none", *arrays)
+
+
+def step(op, arrays, options, how):
+    """An op and its sum or mean, without weights, of tensors in the host's memory."""
+    if varies(arrays) and forward_ad._current_level < 0:
+        return _Step.apply(op, options, how, *arrays)
+    y = do(op, *arrays, **options)
+    return y if how == "none" else do(REDUCTION, y, None, mean=how == "mean")

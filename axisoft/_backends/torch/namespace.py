@@ -120,8 +120,6 @@ class _Memory(_Any):
     @staticmethod
     def alive(t, coefficient):
         """One kernel, whose name says something else: 0 where the second is no larger than 0 in size."""
-        if t.shape != coefficient.shape:
-            return torch.where(coefficient == 0, 0.0, t)
         return torch.ops.aten.hardshrink_backward(t, coefficient, 0.0)
 
 
@@ -131,7 +129,7 @@ class _Host(_Memory):
     @staticmethod
     def surprisal(x, index, axis):
         """Of logits that lie along memory, which the table of ways sees to."""
-        return rows.surprisal(rows.flat(x), index.reshape(-1, 1)).view(index.shape)
+        return rows.surprisal(rows.flat(x), index.reshape(-1)).view(index.shape)
 
     @staticmethod
     def none(mask):

@@ -47,9 +47,9 @@ class Way:
     run: Callable[..., Any]
 
 
-def run(op, arrays, options):
-    """An op without derivatives, in whatever way is best for such arrays."""
-    where = place(arrays)
+def run(op, arrays, options, where=None):
+    """An op without derivatives, in whatever way is best for such arrays. ``where`` : their place, if it is known."""
+    where = where or place(arrays)
     for way in VALUES.get((op.name, where), ()):
         if way.fits(arrays, options):
             return way.run(arrays, options)
@@ -178,18 +178,6 @@ def _logsumexp_gradient(g, y, arrays, options):
     return rows.logsumexp_gradient(g.reshape(-1, 1), rows.flat(x)).view(x.shape)
 
 
-def _is_plain_loss(arrays, options):
-    """Whether nothing but logits and class indices that exist make the loss."""
-    _, targets, *others = arrays
-    return (
-        all(a is None for a in others)
-        and not (options["label_smoothing"] or options["z_loss"])
-        and options["ignore_index"] is None
-        and options["checked"]
-        and targets.dtype is torch.int64
-    )
-
-
 def _loss_along_rows(arrays, options):
     x, targets, _, _, where = arrays
     if where is not None or options["label_smoothing"] or options["z_loss"] or targets.is_floating_point():
@@ -197,26 +185,47 @@ def _loss_along_rows(arrays, options):
     return _fits_rows(x, (options["axis"],))
 
 
-def _loss_by_rows(arrays, options):
+def _plain_along_rows(arrays, options):
+    """As above, and nothing but class indices that are known to exist is beside the logits."""
+    _, targets, weight, sample_weight, _ = arrays
+    return (
+        weight is sample_weight is options["ignore_index"]
+        and options.get("checked", False)
+        and targets.dtype is torch.int64
+        and _loss_along_rows(arrays, options)
+    )
+
+
+def _plain_loss(arrays, options):
+    x, targets, *_ = arrays
+    y = rows.surprisal(rows.flat(x), targets.reshape(-1))
+    return y if x.ndim == 2 else y.view(targets.shape)
+
+
+def _loss(arrays, options):
     x, targets, *others = arrays
-    if _is_plain_loss(arrays, options):
-        return rows.surprisal(rows.flat(x), targets.reshape(-1, 1)).view(targets.shape)
     return _core.OPS["cross_entropy"].formula(x, targets, *_wide(others), xp=host, **options)  # asks for the surprisal
 
 
-def _loss_gradient_by_rows(g, y, arrays, options):
-    """A cotangent is one more weight of the sample."""
+def _plain_loss_gradient(g, y, arrays, options):
+    x, targets, *_ = arrays
+    return rows.logit_gradient(rows.flat(x), targets.reshape(-1), g.reshape(-1)).view(x.shape)
+
+
+def _loss_gradient(g, y, arrays, options):
+    """A cotangent is one more weight of the sample; a dropped sample has none, whatever its row holds."""
     x, targets, *others = arrays
-    index, factor = targets, g
-    if not _is_plain_loss(arrays, options):
-        read = {name: options.get(name, False) for name in ("axis", "ignore_index", "checked")}
-        weight, sample_weight, _ = _wide(others)
-        known = read_samples(x, targets, weight, sample_weight, xp=host, **read)
-        one = torch.empty((), dtype=g.dtype).expand(x.shape)  # for its dtype
-        factor = WEIGHTS.formula(one, targets, weight, sample_weight, xp=host, **read)
-        factor = factor * torch.where(factor == 0, 0.0, g)
-        index = known.index
-    y = rows.logit_gradient(rows.flat(x), index.reshape(-1, 1), factor.reshape(-1, 1))
+    weight, sample_weight, _ = _wide(others)
+    read = {name: options.get(name, False) for name in ("axis", "ignore_index", "checked")}
+    known = read_samples(x, targets, weight, sample_weight, xp=host, **read)
+    one = torch.empty((), dtype=g.dtype).expand(x.shape)  # for its dtype
+    factor = WEIGHTS.formula(one, targets, weight, sample_weight, xp=host, **read)
+    factor = factor * torch.where(factor == 0, 0.0, g)
+    y = rows.logit_gradient(rows.flat(x), known.index.reshape(-1), factor.reshape(-1))
+    if known.kept is not None:
+        dropped = torch.nonzero(~known.kept.reshape(-1)).squeeze(1)
+        if len(dropped):
+            y[dropped] = factor.reshape(-1, 1)[dropped].to(y.dtype)  # 0, or NaN for what is no class
     return y.view(x.shape)
 
 
@@ -285,14 +294,8 @@ def _do_on_host(op, *arrays, **options):
 
 
 def _reduced(arrays, options):
-    """Without weights; PyTorch's, which differentiates it as well."""
     losses, _ = arrays
     return losses.mean() if options["mean"] else losses.sum()
-
-
-def differentiates_by_itself(op, arrays):
-    """Whether PyTorch's own derivatives of the way are as good as the rules."""
-    return op.name == "reduction" and place(arrays) == "host" and _is_small_sum(arrays, {})
 
 
 # The table -----------------------------------------------------------------------------------------------------------
@@ -341,7 +344,7 @@ VALUES: dict[tuple[str, str], tuple[Way, ...]] = {
     ("softmax", "host"): (Way(_along_rows, _by_rows(rows.softmax)),),
     ("log_softmax", "host"): (Way(_along_rows, _by_rows(rows.log_softmax)),),
     ("logsumexp", "host"): (Way(_along_rows, _logsumexp),),
-    ("cross_entropy", "host"): (Way(_loss_along_rows, _loss_by_rows),),
+    ("cross_entropy", "host"): (Way(_plain_along_rows, _plain_loss), Way(_loss_along_rows, _loss)),
     ("reduction", "host"): (Way(_is_small_sum, _reduced),),
     ("softmax", "device"): (Way(_one_axis, _on_device(device.softmax)),),
     ("log_softmax", "device"): (Way(_one_axis, _on_device(device.log_softmax)),),
@@ -360,7 +363,10 @@ GRADIENTS: dict[tuple[str, str], tuple[Way, ...]] = {
         ),
     ),
     ("logsumexp", "host"): (Way(lambda g, y, *call: _along_rows(*call), _logsumexp_gradient),),
-    ("cross_entropy", "host"): (Way(lambda g, y, *call: _loss_along_rows(*call), _loss_gradient_by_rows),),
+    ("cross_entropy", "host"): (
+        Way(lambda g, y, *call: _plain_along_rows(*call), _plain_loss_gradient),
+        Way(lambda g, y, *call: _loss_along_rows(*call), _loss_gradient),
+    ),
     ("softmax", "device"): (Way(_one_axis, _gradient_on_device(device.softmax_gradient)),),
     ("log_softmax", "device"): (Way(_one_axis, _gradient_on_device(device.log_softmax_gradient)),),
 }
