@@ -23,7 +23,7 @@ from axisoft._backends.torch.functions import do, step
 from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp as _xp
 from axisoft._backends.torch.single import autocast
-from axisoft._backends.torch.watch import is_traced, lengths, read, values, without_subclass
+from axisoft._backends.torch.watch import lengths, read, values, without_subclass
 from axisoft._backends.torch.ways import place
 
 __all__ = [
@@ -44,7 +44,7 @@ vjp = torch.func.vjp
 
 def evaluate(op, arrays, *, given, dtype, out, xp, floats=(), reduction="none", weighted=False, **static):
     x = arrays[0]
-    if given is None and not is_traced() and (where := place(arrays)) != "any":
+    if given is None and (where := place(arrays)) != "any":
         if x.dtype in HALF and dtype is torch.float32:
             # It goes to the ways as it is; what is no floating number beside it does not.
             arrays = tuple(
@@ -63,9 +63,9 @@ def _is_cast(arrays, dtype, floats):
     """Whether the arrays have the dtype that is computed in, which is None for half precision."""
     if dtype is None:
         return True
-    if arrays[0].dtype is not dtype:
-        return False
-    return all(arrays[i] is None or arrays[i].dtype is dtype for i in floats)
+    return arrays[0].dtype is dtype and (
+        not floats or all(arrays[i] is None or arrays[i].dtype is dtype for i in floats)
+    )
 
 
 def together(arrays):

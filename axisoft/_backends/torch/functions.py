@@ -11,8 +11,8 @@ from torch.autograd import forward_ad
 
 from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp
-from axisoft._backends.torch.watch import is_traced, varies
-from axisoft._backends.torch.ways import pull, run
+from axisoft._backends.torch.watch import are_plain, is_traced, varies
+from axisoft._backends.torch.ways import place, pull, run, with_graph
 from axisoft._core import REDUCTION
 
 
@@ -25,12 +25,14 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, op, options, how, *arrays):
-        y = run(op, arrays, options)
+        where = place(arrays)
+        y = run(op, arrays, options, where)
         half = arrays[0].dtype in HALF
         kept = [a if half or name in op.reads else None for name, a in zip(op.inputs, arrays, strict=False)]
         ctx.save_for_backward(y if not half and "y" in op.reads else None, *kept)
         ctx.op, ctx.options, ctx.how, ctx.shape = op, options, how, y.shape
-        return y if how == "none" else reduced(y, how)
+        ctx.where = where
+        return reduced(y, how, where)
 
     @staticmethod
     def backward(ctx, g):
@@ -41,11 +43,16 @@ class _Step(torch.autograd.Function):
         # Gradients are on where the result may be differentiated again.
         if torch.is_grad_enabled():
             return None, None, None, *_again(op, g, y, arrays, wanted, options)
-        return None, None, None, *pull(op, g, y, tuple(arrays), wanted, options)
+        where = ctx.where if are_plain((g,)) else None  # what is saved is where it was
+        return None, None, None, *pull(op, g, y, tuple(arrays), wanted, options, where)
 
 
-def reduced(y, how):
-    return run(REDUCTION, (y, None), {"mean": how == "mean"})
+def reduced(y, how, where):
+    return y if how == "none" else run(REDUCTION, (y, None), {"mean": how == "mean"}, where)
+
+
+# What ``_Step.apply`` comes to where no transformation of torch.func is active.
+_apply = super(torch.autograd.Function, _Step).apply
 
 
 def _again(op, g, y, arrays, wanted, options):
@@ -156,12 +163,17 @@ def do(op, *arrays, **options):
         return run(op, arrays, options)
     if forward_ad._current_level >= 0 or _functorch.maybe_current_level() is not None:
         return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
-    return _Step.apply(op, options, "none", *arrays)
+    return _apply(op, options, "none", *arrays)
 
 
 def step(op, arrays, options, how):
     """An op and its sum or mean, without weights, of tensors in the host's memory."""
-    if varies(arrays) and forward_ad._current_level < 0:
-        return _Step.apply(op, options, how, *arrays)
+    if not varies(arrays):
+        return reduced(run(op, arrays, options, "host"), how, "host")
+    if forward_ad._current_level < 0:
+        y = with_graph(op, arrays, options)
+        if y is None:
+            return _apply(op, options, how, *arrays)
+        return reduced(y, how, "host")
     y = do(op, *arrays, **options)
     return y if how == "none" else do(REDUCTION, y, None, mean=how == "mean")

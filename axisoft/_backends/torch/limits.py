@@ -33,5 +33,7 @@ LARGE = 1 << 16
 
 # A loss above this is accurate by PyTorch's log_softmax, too: log(s) with s > 1.6 loses no digits worth having.
 UNSURE = 0.5
+# Up to this probability of any class, PyTorch's own second derivative keeps its digits but for a few.
+LIKELY = 0.9
 # Below this a probability may be 0, though its logarithm is far from -inf.
 TINY = 1e-30

@@ -35,14 +35,17 @@ def is_steady(x):
 
 def sum_of_rows(x):
     """``sum(x, 1)``, the same for a row that is alone: the threads would share it out."""
-    alone = len(x) == 1 and x.shape[1] >= GRAIN
-    return torch.sum(x.expand(2, -1), 1, keepdim=True)[:1] if alone else torch.sum(x, 1, keepdim=True)
+    count, length = x.shape
+    if count == 1 and length >= GRAIN:
+        return torch.sum(x.expand(2, -1), 1, keepdim=True)[:1]
+    return torch.sum(x, 1, keepdim=True)
 
 
 def _tiles(x, *others):
-    length = max(TILE // max(x.itemsize, 4) // x.shape[1], 1)
-    if len(x) <= length:
+    """One after another; and the whole, where it is one."""
+    if x.numel() * 8 <= TILE:
         return ((x, *others),)
+    length = max(TILE // max(x.itemsize, 4) // x.shape[1], 1)
     return zip(*(a.split(length) for a in (x, *others)), strict=True)
 
 
@@ -79,22 +82,20 @@ def log_softmax(x):
     if not is_steady(x) and x.dtype not in HALF:
         return _log_softmax_of_many(x)
     result = torch.empty_like(x)
-    for tile, of_tile in _tiles(x, result):
+    for tile, room in _tiles(x, result):
         # PyTorch's kernel rounds the sum of a slice to half precision: 100 000 equal entries have none in float16.
-        y = torch.log_softmax(_wide(tile), 1, out=None if x.dtype in HALF else of_tile)
-        top = torch.amax(y, 1, keepdim=True)
-        unsure = ~(top < -UNSURE)
-        if unsure.any():
-            i = _where(unsure)
-            rows = y[i]
-            at = torch.argmax(rows, 1, keepdim=True)
-            e = torch.exp(rows)
-            rest = sum_of_rows(e.scatter_(1, at, 0.0)).div_(torch.exp(torch.gather(rows, 1, at)))
+        y = torch.log_softmax(_wide(tile), 1, out=None if x.dtype in HALF else room)
+        top = torch.amax(y, 1).numpy()
+        if not top.max() < -UNSURE:
+            unsure = np.nonzero(~(top < -UNSURE))[0]
+            values = y.numpy()
+            at = np.argmax(values[unsure], 1)
+            e = torch.exp(y[torch.from_numpy(unsure)])
+            own, rest, *_ = _without(e, torch.from_numpy(at))
             # NaN stays: it is what the sum of the others is not.
-            own = torch.where(torch.isfinite(top[i]), 0.0 - torch.log1p(rest), torch.gather(rows, 1, at))
-            y[i] = rows.scatter_(1, at, own)
+            values[unsure, at] = 0.0 - np.log1p(rest / own)
         if x.dtype in HALF:
-            of_tile.copy_(y)
+            room.copy_(y)
     return result
 
 
@@ -139,7 +140,7 @@ def _surprisal(x, index):
         return _by_others(x, index)
     loss = functional.cross_entropy(x, index, reduction="none")
     values = loss.numpy()
-    if not values.min(initial=math.inf) > UNSURE:
+    if not values.min() > UNSURE:
         unsure = np.nonzero(~(values > UNSURE))[0]
         some = torch.from_numpy(unsure)
         values[unsure] = _by_others(x[some], index[some]).numpy()
@@ -151,10 +152,11 @@ def _without(p, index):
 
     NumPy takes and puts one number a slice in a third of the time that PyTorch's gather and scatter take to begin.
     """
-    values, at = p.numpy(), (np.arange(len(p)), index.numpy())
-    own = values[at]
-    values[at] = 0.0
-    return own, sum_of_rows(p).numpy()[:, 0], values, at
+    values, at = p.numpy(), index.numpy()
+    place = np.arange(at.shape[0]), at
+    own = values[place]
+    values[place] = 0.0
+    return own, sum_of_rows(p).numpy()[:, 0], values, place
 
 
 def _by_others(x, index):
@@ -252,11 +254,30 @@ def logit_gradient(x, index, factor):
     """``factor * (softmax - indicator)``, where the target's own difference is minus the sum of the others."""
     result = torch.empty_like(x)
     for tile, room, at, by in _tiles(x, result, index, factor):
-        p = torch.softmax(_wide(tile), 1, out=None if x.dtype in HALF else room)
-        own, rest, values, place = _without(p, at)
-        by = by.numpy() / (own + rest)
-        p.mul_(torch.from_numpy(by)[:, None])
-        values[place] = -rest * by
+        run = _logit_gradient_by_kernels if is_steady(x) else _logit_gradient
+        v = run(_wide(tile), at, by, None if x.dtype in HALF else room)
         if x.dtype in HALF:
-            room.copy_(p)
+            room.copy_(v)
     return result
+
+
+def _logit_gradient_by_kernels(x, index, factor, room):
+    """What PyTorch's own derivative is, to the bit, but for targets that are likely."""
+    y = torch.log_softmax(x, 1)
+    place, g = (np.arange(x.shape[0]), index.numpy()), torch.zeros_like(x)
+    g.numpy()[place] = -factor.numpy()
+    unsure = ~(y.numpy()[place] < -UNSURE)
+    v = torch._log_softmax_backward_data(g, y, 1, y.dtype, out=room)
+    if unsure.any():
+        own, rest, values, place = _without(v, index)
+        values[place] = np.where(unsure, -rest, own)
+    return v
+
+
+def _logit_gradient(x, index, factor, room):
+    p = torch.softmax(x, 1, out=room)
+    own, rest, values, place = _without(p, index)
+    by = factor.numpy() / (own + rest)
+    p.mul_(torch.from_numpy(by)[:, None])
+    values[place] = -rest * by
+    return p

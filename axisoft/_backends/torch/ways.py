@@ -10,6 +10,7 @@ float16 and bfloat16 stay what they are up to here. A way computes them in float
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,18 +21,16 @@ from torch.nn import functional
 from axisoft import _core
 from axisoft._backends import numpy, tiles
 from axisoft._backends.torch import device, rows
-from axisoft._backends.torch.limits import GRAIN, HALF, LARGE, MANY, TILE
+from axisoft._backends.torch.limits import GRAIN, HALF, LARGE, LIKELY, MANY, TILE, UNSURE
 from axisoft._backends.torch.namespace import host, memory, xp
 from axisoft._backends.torch.watch import are_memory, are_plain, is_traced
 from axisoft._core.weights import WEIGHTS, read_samples
 
 
 def place(arrays):
-    if is_traced():
-        return "any"
     if are_plain(arrays):
         return "host"
-    return "device" if are_memory(arrays) else "any"
+    return "device" if not is_traced() and are_memory(arrays) else "any"
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ def run(op, arrays, options, where=None):
     return _LAST[where](op, arrays, options)
 
 
-def pull(op, g, y, arrays, wanted, options):
+def pull(op, g, y, arrays, wanted, options, where=None):
     """An op's rule, without derivatives of its own: the cotangents of the arrays."""
-    where = place((*arrays, g, y))
+    where = where or place((*arrays, g, y))
     if wanted[0] and not any(wanted[1:]):
         for way in GRADIENTS.get((op.name, where), ()):
             if way.fits(g, y, arrays, options):
@@ -198,8 +197,9 @@ def _plain_along_rows(arrays, options):
 
 def _plain_loss(arrays, options):
     x, targets, *_ = arrays
-    y = rows.surprisal(rows.flat(x), targets.reshape(-1))
-    return y if x.ndim == 2 else y.view(targets.shape)
+    if x.ndim == 2:
+        return rows.surprisal(x, targets)
+    return rows.surprisal(rows.flat(x), targets.reshape(-1)).view(targets.shape)
 
 
 def _loss(arrays, options):
@@ -209,6 +209,8 @@ def _loss(arrays, options):
 
 def _plain_loss_gradient(g, y, arrays, options):
     x, targets, *_ = arrays
+    if x.ndim == 2:
+        return rows.logit_gradient(x, targets, g)
     return rows.logit_gradient(rows.flat(x), targets.reshape(-1), g.reshape(-1)).view(x.shape)
 
 
@@ -298,6 +300,51 @@ def _reduced(arrays, options):
     return losses.mean() if options["mean"] else losses.sum()
 
 
+# With a gradient of PyTorch's own ------------------------------------------------------------------------------------
+#
+# The native result with its graph, where its values show that value and derivatives are accurate; None where not. It is
+# the same to the bit as what the ways and their gradients give, where these have nothing to mend.
+
+
+def _softmax_with_graph(arrays, options):
+    """No dominant element, and none of 0, which would make NaN of an infinite cotangent."""
+    y = torch.softmax(arrays[0], arrays[0].ndim - 1)
+    values = y.detach().numpy()
+    return y if values.max() <= 0.5 and values.min() > 0.0 else None
+
+
+def _log_softmax_with_graph(arrays, options):
+    y = torch.log_softmax(arrays[0], arrays[0].ndim - 1)
+    return y if y.detach().numpy().max() < -math.log(2.0) else None
+
+
+def _loss_with_graph(arrays, options):
+    """No target that is likely, and no class that is certain, of which a second derivative is made."""
+    x, targets, *_ = arrays
+    log_p = torch.log_softmax(x, 1)
+    y = functional.nll_loss(log_p, targets, reduction="none")
+    if log_p.detach().numpy().max() < math.log(LIKELY) and y.detach().numpy().min() > UNSURE:
+        return y
+    return None
+
+
+def _is_steady(arrays, options):
+    x = arrays[0]
+    return x.numel() <= GRAIN and rows.is_steady(x) and x.dtype not in HALF and _along_rows(arrays, options)
+
+
+def _is_steady_loss(arrays, options):
+    x = arrays[0]
+    steady = x.ndim == 2 and x.numel() <= GRAIN and rows.is_steady(x) and x.dtype not in HALF
+    return steady and _plain_along_rows(arrays, options)
+
+
+def with_graph(op, arrays, options):
+    """What PyTorch differentiates by itself, as accurately; None where that is nothing."""
+    way = GRAPHS.get(op.name)
+    return way.run(arrays, options) if way is not None and way.fits(arrays, options) else None
+
+
 # The table -----------------------------------------------------------------------------------------------------------
 
 
@@ -331,8 +378,9 @@ def _is_short(arrays, options):
     return arrays[0].numel() < GRAIN
 
 
-def _is_not_traced(arrays, options):
-    return not is_traced()
+def _shows_no_threads(arrays, options):
+    """Not PyTorch's sigmoid of mapped or recorded tensors on the host: how it is shared out shows in its digits."""
+    return not is_traced() and not (arrays[0].is_cpu and arrays[0].numel() >= GRAIN)
 
 
 def _is_small_sum(arrays, options):
@@ -370,12 +418,18 @@ GRADIENTS: dict[tuple[str, str], tuple[Way, ...]] = {
     ("softmax", "device"): (Way(_one_axis, _gradient_on_device(device.softmax_gradient)),),
     ("log_softmax", "device"): (Way(_one_axis, _gradient_on_device(device.log_softmax_gradient)),),
 }
+# Small tensors on the host whose gradient is wanted: a Function of ours costs more than all of their arithmetic.
+GRAPHS = {
+    "softmax": Way(_is_steady, _softmax_with_graph),
+    "log_softmax": Way(_is_steady, _log_softmax_with_graph),
+    "cross_entropy": Way(_is_steady_loss, _loss_with_graph),
+}
 for _name, _kernel in _KERNELS.items():
     _run = lambda arrays, options, kernel=_kernel: kernel(*arrays)
     _op = _core.OPS[_name]
     VALUES[_name, "host"] = (Way(_is_short, _run), Way(_always, _by_tiles(_op)))
     VALUES[_name, "device"] = (Way(_always, _run),)
-    VALUES[_name, "any"] = (Way(_is_not_traced, _run),)
+    VALUES[_name, "any"] = (Way(_shows_no_threads, _run),)
     GRADIENTS[_name, "host"] = (Way(_always, _gradient_by_tiles(_op)),)
 _BINARY = _core.OPS["binary_cross_entropy_with_logits"]
 VALUES[_BINARY.name, "host"] = (Way(_always, _by_tiles(_BINARY)),)
