@@ -251,15 +251,5 @@ def binary_cross_entropy_with_logits(
     array([4.24835426e-18, 0.00000000e+00])
     """
     name = "binary_cross_entropy_with_logits"
-    xp, (logits, targets, pos_weight, sample_weight) = _check.arrays(
-        name, logits=logits, targets=targets, pos_weight=pos_weight, sample_weight=sample_weight
-    )
-    _check.labels(name, logits, targets, reduction, xp)
-    shape = _check.lengths(logits)
-    for label, a in (("pos_weight", pos_weight), ("sample_weight", sample_weight)):
-        if a is not None:
-            _check.broadcasts(name, label, a, shape, f"logits with shape {shape}")
-    _check.reduction(name, reduction)
-    static = {"floats": (1, 2, 3), "reduction": reduction, "weighted": sample_weight is not None}
-    dtypes = _check.dtypes(name, xp, logits, dtype, loss=True)
-    return run(name, (logits, targets, pos_weight, sample_weight), xp=xp, **dtypes, **static)
+    arrays, static = _check.over_labels(name, logits, targets, pos_weight, sample_weight, reduction, dtype)
+    return run(name, arrays, **static)

@@ -5,7 +5,7 @@ One grammar: ``function: what is wrong, with the value; the way out.`` The tests
 
 from axisoft._check.arrays import arrays
 from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_axes, same_shape
-from axisoft._check.classes import indices, labels, over_classes
+from axisoft._check.classes import indices, labels, over_classes, over_labels
 from axisoft._check.diagnosed import loss, readable
 from axisoft._check.dtypes import dtypes, kind_of
 from axisoft._check.functions import cotangent, differentiable, names, no_axes, own_function, planned
@@ -35,6 +35,7 @@ __all__ = [
     "number",
     "over_axes",
     "over_classes",
+    "over_labels",
     "own_function",
     "planned",
     "readable",

@@ -220,6 +220,37 @@ def _check_classes(function: str, targets: Any, count: int, ignore_index: int | 
     raise IndexError(f"{function}: targets holds class {value} at {at}, but there {there}; {hint}.")
 
 
+def over_labels(
+    function: str, logits: Any, targets: Any, pos_weight: Any, sample_weight: Any, how: Any, dtype: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arrays of a loss of labels and its options, checked."""
+    key: tuple[Any, ...] | None = None
+    given = logits, targets, pos_weight, sample_weight
+    if pos_weight is sample_weight is dtype and type(how) is str and type(targets) is type(logits):
+        form = FORMS.find(type(logits))
+        forms = form and (form(logits), form(targets))
+        key = function, how, type(logits), getattr(logits, "dtype", None), getattr(targets, "dtype", None), forms
+        known = PLAIN.find(key)
+        same = known is not None and lengths(logits) == lengths(targets)
+        if same and _backends.on_one_device(logits, targets, known["xp"]):
+            return given, known
+    xp, (logits, targets, pos_weight, sample_weight) = arrays(
+        function, logits=logits, targets=targets, pos_weight=pos_weight, sample_weight=sample_weight
+    )
+    labels(function, logits, targets, how, xp)
+    shape = lengths(logits)
+    for label, a in (("pos_weight", pos_weight), ("sample_weight", sample_weight)):
+        if a is not None:
+            broadcasts(function, label, a, shape, f"logits with shape {shape}")
+    reduction(function, how)
+    static = {"xp": xp, "floats": (1, 2, 3), "reduction": how, "weighted": sample_weight is not None}
+    static |= dtypes(function, xp, logits, dtype, loss=True)
+    # Integer labels are looked at in each call.
+    if targets is given[1] and kind_of(xp, targets.dtype) == "floating" and ragged_axis(targets) is None:
+        keep(key, static, logits)
+    return (logits, targets, pos_weight, sample_weight), static
+
+
 def labels(function: str, logits: Any, targets: Any, how: Any, xp: Any) -> None:
     """An error for integer labels other than 0 and 1, where values can be read. Others mean what they say."""
     same_shape(function, targets, logits)

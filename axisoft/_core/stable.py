@@ -131,8 +131,7 @@ def product(coefficient, t, xp, dead=None):
     too. Where all is finite, 0 times it is 0 anyway: one t for many coefficients is worth a look, so is the product.
     """
     if hasattr(xp, "is_free_of_nan"):
-        few, many = count(t, xp), count(coefficient, xp)
-        if few is not None and many is not None and few < many:
+        if t.shape != coefficient.shape and count(t, xp) < count(coefficient, xp):
             if none(~xp.isfinite(t), xp):
                 return coefficient * t
         elif xp.is_free_of_nan(y := coefficient * t):

@@ -23,7 +23,7 @@ from axisoft._backends import numpy, tiles
 from axisoft._backends.torch import device, rows
 from axisoft._backends.torch.limits import GRAIN, HALF, LARGE, LIKELY, MANY, TILE, UNSURE
 from axisoft._backends.torch.namespace import host, memory, xp
-from axisoft._backends.torch.watch import are_memory, are_plain, is_traced
+from axisoft._backends.torch.watch import are_memory, are_plain, is_traced, is_wrapped
 from axisoft._core.weights import WEIGHTS, read_samples
 
 
@@ -68,9 +68,8 @@ def pull(op, g, y, arrays, wanted, options, where=None):
 # What fits anything: the formula, and on the host NumPy, which runs it over tiles
 
 
-def _formula(space):
-    def do(op, *arrays, **options):
-        return run(op, arrays, options)
+def _formula(space, do):
+    """``do`` : how a rule runs another op."""
 
     def last(op, arrays, options):
         return op.formula(*_in_float32(op, arrays), xp=space, **options)
@@ -126,8 +125,8 @@ def _to_numpy(arrays):
 
 
 _LAST, _LAST_GRADIENT = {}, {}
-_LAST["any"], _LAST_GRADIENT["any"] = _formula(xp)
-_LAST["device"], _LAST_GRADIENT["device"] = _formula(memory)
+_LAST["any"], _LAST_GRADIENT["any"] = _formula(xp, _core.by_formula(xp))
+_LAST["device"], _LAST_GRADIENT["device"] = _formula(memory, lambda op, *arrays, **options: run(op, arrays, options))
 _LAST["host"], _LAST_GRADIENT["host"] = _on_numpy, _gradient_on_numpy
 
 
@@ -374,6 +373,11 @@ def _one_axis(*args):
     return whole and shape is not None and 0 not in shape.shape
 
 
+def _is_a_subclass(arrays, options):
+    """What answers to a softmax of its own need not have what the formula takes."""
+    return not is_traced() and not is_wrapped(arrays[0]) and _one_axis(arrays, options)
+
+
 def _is_short(arrays, options):
     return arrays[0].numel() < GRAIN
 
@@ -396,6 +400,7 @@ VALUES: dict[tuple[str, str], tuple[Way, ...]] = {
     ("reduction", "host"): (Way(_is_small_sum, _reduced),),
     ("softmax", "device"): (Way(_one_axis, _on_device(device.softmax)),),
     ("log_softmax", "device"): (Way(_one_axis, _on_device(device.log_softmax)),),
+    ("softmax", "any"): (Way(_is_a_subclass, _on_device(device.softmax)),),
 }
 GRADIENTS: dict[tuple[str, str], tuple[Way, ...]] = {
     ("softmax", "host"): (
