@@ -23,7 +23,7 @@ def pytest_configure(config):
         raise pytest.UsageError(str(error)) from error
     config.stash[TARGETS] = targets
     config.addinivalue_line("markers", "backends(fits=...): run on the backends for whose row that is true")
-    config.addinivalue_line("markers", "host: not on PyTorch's ways of a device: it is about the host's threads")
+    config.addinivalue_line("markers", "host: not on PyTorch's ways of a device: it is about what the host alone can do")
 
 
 # PyTorch's ways of a device, on the host's memory: the whole suite proves them where there is none.

@@ -35,6 +35,7 @@ def test_half_precision_losses_under_autocast_are_float32(target):  # test_compa
     assert loss.item() == pytest.approx(8192 * (18 + np.log(9 + np.exp(-18.0))), rel=1e-5)
 
 
+@pytest.mark.host
 @torch_alone
 def test_a_class_among_targets_of_a_subclass_is_checked(target):  # test_watched.py
     import torch
@@ -85,6 +86,7 @@ def test_a_facade_speaks_of_its_own_arguments():  # test_compat_errors.py
         compat.torch.cross_entropy(np.zeros((1, 3)), np.asarray([7]))
 
 
+@pytest.mark.host
 @pytest.mark.backends(fits=lambda backend: backend.name != "cupy")
 def test_labels_of_0_and_255(target):  # test_integers.py
     x, t = target.array(np.zeros(2), "float32"), target.array([0, 255], "int")

@@ -142,6 +142,7 @@ def test_modes_see_every_operation(target, name, varies, kind):
     assert same(target, y.detach(), call(*arrays))
 
 
+@pytest.mark.host
 def test_a_default_device_is_no_mode_that_watches(target):
     """It replaces nothing but where new tensors go: the ways and the checks stay as they are."""
     import torch
@@ -176,6 +177,7 @@ def test_what_is_recorded_has_not_been_checked(target):
     assert np.array_equal(np.isnan(recorded(x, torch.tensor([2, -1])).numpy()), [False, True])
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("kind", ["dispatch", "function", "profiler"])
 def test_what_can_be_read_is_checked_unseen(target, kind):
     import torch
@@ -188,6 +190,7 @@ def test_what_can_be_read_is_checked_unseen(target, kind):
     assert kind == "profiler" or not [seen for seen in mode.seen if not seen.startswith("__")]
 
 
+@pytest.mark.host
 def test_classes_under_derivatives_of_torch_func_are_checked(target):
     """Targets that are an argument of what is differentiated."""
     import torch
@@ -231,6 +234,7 @@ def subclasses():
     return Image, Mask
 
 
+@pytest.mark.host
 def test_targets_of_a_subclass_are_read(target):
     """A segmentation mask that is a Tensor by another name; also as labels of the binary loss."""
     import torch
