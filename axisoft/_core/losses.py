@@ -65,7 +65,7 @@ class _Slices(NamedTuple):
     def scale(self):
         """What e has to be divided by to be the probabilities."""
         s = 1.0 + self.rest
-        return s if isinstance(self.of.top, float) else s * self.of.top
+        return s if self.of.factor is None else s * self.of.factor
 
     def distance(self, index, axis, xp):
         """d of a class, which need not be made for the others."""

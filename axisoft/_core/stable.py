@@ -16,6 +16,8 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
                              is the cheaper mark
     exponentials(x, axes)    exp(x - m) but for a factor per slice, by one kernel of the library's; None where it has
                              none
+    exp_below(x, shift)      exp(x - shift), by one kernel
+    product(c, t)            c * t, 0 where c is 0 whatever t is, by one kernel
     none(mask)               whether it can be told here and now that the mask is False throughout
     where_true(mask, function, y, x, axes)
                              y, but ``function(x, axes)`` in the slices where the mask holds; it can look at the mask,
@@ -127,6 +129,8 @@ def product(coefficient, t, xp, dead=None):
     Dead is what has a coefficient of 0, unless a function tells otherwise. The derivative along a dead coefficient is 0
     too. Where all is finite, 0 times it is 0 anyway: one t for many coefficients is worth a look, so is the product.
     """
+    if dead is None and hasattr(xp, "product"):
+        return xp.product(coefficient, t)
     if hasattr(xp, "none"):
         few, many = count(t, xp), count(coefficient, xp)
         y = coefficient * t
@@ -146,7 +150,7 @@ def visible(x, where, xp):
 
 
 def shifted(x, axes, xp, *, empty=None, mark=True):
-    """The largest element m of each slice, the shift, m's position, and ``d = x - shift <= 0``, exactly 0 at m.
+    """The largest element m of each slice, the shift, and m's position.
 
     The shift is m where that is finite, ``empty`` (if given) where all of the slice is -inf, and NaN elsewhere: the
     whole slice becomes NaN without an invalid operation (``inf - inf`` would be one). ``mark`` : whether the position
@@ -158,11 +162,11 @@ def shifted(x, axes, xp, *, empty=None, mark=True):
     shift = m if getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, math.nan)
     if empty is not None:
         shift = xp.where(m == -math.inf, empty, shift)
-    return m, shift, at, below(x, shift, xp)
+    return m, shift, at
 
 
 def below(x, shift, xp):
-    """``x - shift`` for x no larger than the shift.
+    """``x - shift`` for x no larger than the shift, exactly 0 where it is the shift.
 
     A compiler may fuse a product that made x into the subtraction and so use more digits of x there than the shift has;
     the difference at the largest element would be off by up to half a spacing of x, in either direction, and from 2**31
@@ -179,15 +183,23 @@ def over(name, xp, a, *others):
     return xp.over(name, a, *others) if hasattr(xp, "over") else getattr(xp, name)(a, *others)
 
 
+def exp_below(x, shift, xp):
+    """``exp(x - shift)`` for x no larger than the shift."""
+    if hasattr(xp, "exp_below"):
+        return xp.exp_below(x, shift)
+    return over("exp", xp, below(x, shift, xp))
+
+
 class Exponentials(NamedTuple):
-    """``exp(d)`` of each slice, and what tells its largest element from the others."""
+    """``exp(d)`` of each slice, d = x - shift, and what tells its largest element from the others."""
 
     m: Any
     shift: Any
     at: Any  # where the largest element is; None where its e = 1 tells
     d: Any  # None if it is not wanted
-    e: Any  # but for the factor ``top``
+    e: Any  # but for the factor
     top: Any  # e of the largest element
+    factor: Any  # None for one
 
 
 def exponentials(x, axes, xp, *, empty=None, distances=False):
@@ -196,10 +208,12 @@ def exponentials(x, axes, xp, *, empty=None, distances=False):
     if e is not None:
         at = xp.position(x, axes)
         m = pick(x, at, axes[0], xp)
-        return Exponentials(m, m, at, below(x, m, xp) if distances else None, e, pick(e, at, axes[0], xp))
-    m, shift, at, d = shifted(x, axes, xp, empty=empty)
-    e = xp.exp(d) if distances else over("exp", xp, d)
-    return Exponentials(m, shift, at, d if distances else None, e, 1.0 if at is None else xp.exp(m - shift))
+        top = pick(e, at, axes[0], xp)
+        return Exponentials(m, m, at, below(x, m, xp) if distances else None, e, top, top)
+    m, shift, at = shifted(x, axes, xp, empty=empty)
+    d = below(x, shift, xp) if distances else None
+    e = xp.exp(d) if distances else exp_below(x, shift, xp)
+    return Exponentials(m, shift, at, d, e, 1.0 if at is None else xp.exp(m - shift), None)
 
 
 def others(of, axes, xp):
@@ -216,7 +230,7 @@ def others(of, axes, xp):
         (axis,) = axes
         e = put(e, of.at, of.top - of.top, axis, xp)
         rest = total(e, axes, xp)
-        return rest / of.top, put(e, of.at, of.top, axis, xp)
+        return rest if of.factor is None else rest / of.factor, put(e, of.at, of.top, axis, xp)
     if hasattr(xp, "where_true"):
         s = total(e, axes, xp)
         return xp.where_true(s < 2.0, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes), e
