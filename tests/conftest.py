@@ -29,14 +29,17 @@ TARGETS = pytest.StashKey[list]()
 
 
 def pytest_generate_tests(metafunc):
-    """``target``: a backend and device. ``dtype``: each floating dtype the backend has. ``case``: each golden case."""
+    """``target``: a backend and device. ``dtype``: each floating dtype the backend has. ``case``: each golden case.
+
+    A file that has ``TARGETS`` of its own runs on these.
+    """
     names = [name for name in ("target", "dtype", "case") if name in metafunc.fixturenames]
     if "target" not in names:
         return
     marker = metafunc.definition.get_closest_marker("backends")
     fits = marker.kwargs["fits"] if marker else lambda backend: True
     rows = []
-    for target in metafunc.config.stash[TARGETS]:
+    for target in getattr(metafunc.module, "TARGETS", metafunc.config.stash[TARGETS]):
         if not fits(target.backend):
             continue
         if "case" in names:
