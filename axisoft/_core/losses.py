@@ -129,7 +129,7 @@ def _dot(weights, d, axis, xp):
     """``sum_c weights_c d_c`` where a weight of 0 makes 0 even of an infinite d."""
     if isinstance(weights, float):
         return weights * total(d, (axis,), xp)
-    return total(weights * xp.where(weights == 0, 0.0, d), (axis,), xp)
+    return total(product(weights, d, xp), (axis,), xp)
 
 
 def _logit_gradient(
