@@ -5,7 +5,7 @@ Nothing here knows which library it is, so that the same class runs, and is judg
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from axisoft._core.stable import classes
 
@@ -29,15 +29,15 @@ class Namespace:
     """
 
     rounds = quiet = sized = True
+    arange: Any
+    argmax: Any
+    reshape: Any
+    where: Any
 
     def __init__(self, module, exp_below, product):
         self.__dict__.update({name: f for name, f in vars(module).items() if not hasattr(type(self), name)})
         self.exp_below, self.product = exp_below, product
         self._sum = module.sum
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
 
     def over(self, name, a, *others):
         return getattr(self, name)(a, *others, out=a)
