@@ -31,7 +31,7 @@ TARGETS = pytest.StashKey[list]()
 def pytest_generate_tests(metafunc):
     """``target``: a backend and device. ``dtype``: each floating dtype the backend has. ``case``: each golden case.
 
-    A file that has ``TARGETS`` of its own runs on these.
+    A file that has ``TARGETS`` of its own runs on these, if the library beneath is among the chosen ones.
     """
     names = [name for name in ("target", "dtype", "case") if name in metafunc.fixturenames]
     if "target" not in names:
@@ -39,7 +39,11 @@ def pytest_generate_tests(metafunc):
     marker = metafunc.definition.get_closest_marker("backends")
     fits = marker.kwargs["fits"] if marker else lambda backend: True
     rows = []
-    for target in getattr(metafunc.module, "TARGETS", metafunc.config.stash[TARGETS]):
+    chosen = metafunc.config.stash[TARGETS]
+    packages = {target.backend.package for target in chosen}
+    for target in getattr(metafunc.module, "TARGETS", chosen):
+        if target.backend.package not in packages:
+            continue
         if not fits(target.backend):
             continue
         if "case" in names:

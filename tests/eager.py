@@ -13,7 +13,13 @@ from axisoft._backends import queued
 
 
 class Array(np.ndarray):
-    """An ndarray with no axes stays an array, as a device's does."""
+    """An ndarray with no axes stays an array, as a device's does; and nothing asks what is in one, which would wait for
+    the device, or what shape follows from that."""
+
+    def waits(self, *args):
+        raise AssertionError("this waits for the device")
+
+    __bool__ = __int__ = __float__ = __index__ = __iter__ = item = tolist = nonzero = waits
 
 
 def exp_below(x, shift):
