@@ -106,8 +106,8 @@ def cupy(session: nox.Session) -> None:
 
 @nox.session
 def cupy_without_device(session: nox.Session) -> None:
-    """What can be told of CuPy without a CUDA device: it imports, its arrays are known."""
-    install(session, ".[cupy]", *group("test"))
+    """What can be told of CuPy without a CUDA device: it imports, its arrays are known, its kernels compile."""
+    install(session, ".[cupy]", *group("test", "nvrtc"))
     session.run("pytest", "--quiet", "tests/test_cupy_without_device.py", "--backend", "numpy", *session.posargs)
 
 

@@ -43,14 +43,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def run(*arguments: str) -> Iterator[Any]:
+# One thread in every library. A worker that is told so keeps to one processor besides.
+ONE = dict.fromkeys(("AXISOFT_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+ONE["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+# A peak of memory needs blocks that go back to the system as soon as they are freed.
+PEAK = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+
+
+def run(settings: dict[str, str], *arguments: str) -> Iterator[Any]:
     """The lines of JSON that a worker prints; an error if it fails."""
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
-    # A peak of memory needs blocks that go back to the system as soon as they are freed.
-    environment["MALLOC_MMAP_THRESHOLD_"] = str(1 << 20)
-    if "peak" not in arguments:
-        del environment["MALLOC_MMAP_THRESHOLD_"]
-    command = [sys.executable, "-m", "bench.worker", *(a for a in arguments if a != "peak")]
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent)} | settings
+    command = [sys.executable, "-m", "bench.worker", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -60,15 +63,21 @@ def run(*arguments: str) -> Iterator[Any]:
 
 
 def measure(backend: str, quick: bool, only: str) -> list[dict[str, Any]]:
-    mode = "quick" if quick else "full"
-    rows = []
-    for row in run(backend, mode, only):
+    given = (backend, "quick" if quick else "full", only)
+    rows: list[dict[str, Any]] = []
+    if any(case.clock == "cpu" for case in worker.cases(backend, quick, only)):
+        cpu = {row.pop("index"): row for row in run(ONE, *given, "cpu")}
+    else:
+        cpu = {}
+    for row in run({}, *given, "wall"):
+        row |= cpu.get(len(rows), {})
         rows.append(row)
         print(report.line(row), flush=True)
     for index, row in enumerate(rows):
         if row["memory"] and "ours_peak" not in row:
             for who in ("ours", "peer"):
-                (row[f"{who}_peak"],) = run("peak", backend, mode, only, str(index), who)
+                (found,) = run(PEAK, *given, who, str(index))
+                row |= found
             row["peak_is"] = "peak"
             print(report.memory_line(row), flush=True)
     return rows
@@ -77,7 +86,7 @@ def measure(backend: str, quick: bool, only: str) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--backend", nargs="+", default=["numpy", "torch", "jax"], choices=list(works.CASES))
-    parser.add_argument("--quick", action="store_true", help="what fits in two minutes")
+    parser.add_argument("--quick", action="store_true", help="what fits in some minutes")
     parser.add_argument("--only", default="", help="cases whose work, shape, dtype or peer contains this")
     parser.add_argument("--output", type=Path, help="JSON file; a page and plots of the same name are made beside it")
     parser.add_argument("--report", type=Path, help="measure nothing: make the page and plots of this JSON file again")

@@ -21,20 +21,36 @@ def seconds(value: float) -> str:
     return f"{value * 1e6:.2g} us"
 
 
+def judged(row: Row, what: str = "ratio") -> float:
+    """A figure by the clock that the bar is about."""
+    found: float = row.get(f"cpu_{what}", row[what])
+    return found
+
+
+def spread(row: Row, clock: str = "") -> str:
+    low, high = row[f"{clock}ratio_quartiles"]
+    return f"{row[f'{clock}ratio']:.2f} ({low:.2f} to {high:.2f})"
+
+
 def line(row: Row) -> str:
-    low, high = row["ratio_quartiles"]
-    bar = "" if row["bar"] is None else f"  bar {row['bar']:g}: {verdict(row['ratio'], row['bar'])}"
+    bar = "" if row["bar"] is None else f"  bar {row['bar']:g}: {verdict(judged(row), row['bar'])}"
+    cpu = f"  in one thread {spread(row, 'cpu_')}" if "cpu_ratio" in row else ""
     return (
         f"{row['backend']:6} {row['work']:26} {row['name']:44} {seconds(row['ours_s']):>8} "
-        f"{row['peer']:>6} {seconds(row['peer_s']):>8}  ratio {row['ratio']:.2f} ({low:.2f} to {high:.2f}){bar}"
+        f"{row['peer']:>6} {seconds(row['peer_s']):>8}  ratio {spread(row)}{cpu}{bar}"
     )
 
 
 def memory_line(row: Row) -> str:
     return (
         f"{row['backend']:6} {row['work']:26} {row['name']:44} {row['peak_is']} memory, inputs: "
-        f"{row['ours_peak']:.3f}, {row['peer']} {row['peer_peak']:.3f}{_memory_verdict(row)}"
+        f"{_memory(row, 'ours')}, {row['peer']} {_memory(row, 'peer')}{_memory_verdict(row)}"
     )
+
+
+def _memory(row: Row, who: str) -> str:
+    kept = f" ({row[f'{who}_kept']:.3f} kept)" if f"{who}_kept" in row else ""
+    return f"{row[f'{who}_peak']:.3f}{kept}"
 
 
 def _memory_verdict(row: Row) -> str:
@@ -71,7 +87,7 @@ def summary(result: dict[str, Any]) -> str:
     lines = ["", "geometric means over the shapes"]
     for name, mean, bar in means(result["rows"]):
         lines.append(f"  {name:44} {mean:.2f}" + ("" if bar is None else f"  bar {bar:g}: {verdict(mean, bar)}"))
-    missed = [row for row in result["rows"] if verdict(row["ratio"], row["bar"]) == "NOT MET"]
+    missed = [row for row in result["rows"] if verdict(judged(row), row["bar"]) == "NOT MET"]
     bars = sum(row["bar"] is not None for row in result["rows"])
     lines.append(f"{bars - len(missed)} of {bars} bars met, in {result['seconds']} s")
     return "\n".join([*lines, *(line(row) for row in missed)])
@@ -93,8 +109,10 @@ def page(result: dict[str, Any], stem: str) -> str:
         f"{machine['cpu']}, {machine['processors']} processors{', ' + machine['gpu'] if 'gpu' in machine else ''}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ". Each ratio is axisoft's time over the peer's: the median of interleaved runs and, in brackets, its "
-        "quartiles. GB/s are those of reading the input and writing the result once, beside a plain copy. Memory is "
-        "what a call takes at its peak, result included, in sizes of the input; for JAX what XLA adds to the result.",
+        "quartiles. Where one thread has a ratio, that is of the processor's time, and the bar is about it. GB/s are "
+        "those of reading the input and writing the result once, beside a plain copy. Memory is what a call takes at "
+        "its peak, result included, in sizes of the input, and what of it is kept for a backward; for JAX what XLA "
+        "adds to the result.",
     ]
     rows = [
         (f"{name}", f"{mean:.2f}", "" if bar is None else f"{bar:g}", verdict(mean, bar))
@@ -105,17 +123,19 @@ def page(result: dict[str, Any], stem: str) -> str:
     for backend in dict.fromkeys(row["backend"] for row in result["rows"]):
         parts.append(f"## {backend}")
         parts.append(_table(*_cells([row for row in result["rows"] if row["backend"] == backend])))
-        if any(row["kind"] == "growth" for row in result["rows"] if row["backend"] == backend):
-            parts.append(f"![softmax from ten elements to a hundred million]({stem}-{_plain(backend)}.png)")
+        for work in dict.fromkeys(row["work"] for row in _growing(result) if row["backend"] == backend):
+            parts.append(f"![{work} of arrays of every size]({_picture(stem, backend, work)})")
     return "\n\n".join(parts) + "\n"
 
 
 def _cells(rows: list[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    head = ("work", "array", "axisoft", "peer", "its time", "ratio", "bar", "", "GB/s", "copy", "memory", "peer's")
+    head = (
+        "work", "array", "axisoft", "peer", "its time", "ratio", "in one thread", "bar", "", "GB/s", "copy", "memory",
+        "peer's",
+    )  # fmt: skip
     cells = []
     for row in rows:
-        low, high = row["ratio_quartiles"]
-        memory = [f"{row[f'{who}_peak']:.3f}" if f"{who}_peak" in row else "" for who in ("ours", "peer")]
+        memory = [_memory(row, who) if f"{who}_peak" in row else "" for who in ("ours", "peer")]
         memory[0] += _memory_verdict(row).replace("  bar: ", "; ") if memory[0] else ""
         cells.append(
             (
@@ -124,9 +144,10 @@ def _cells(rows: list[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
                 seconds(row["ours_s"]),
                 row["peer"],
                 seconds(row["peer_s"]),
-                f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})",
+                spread(row),
+                spread(row, "cpu_") if "cpu_ratio" in row else "",
                 "" if row["bar"] is None else f"{row['bar']:g}",
-                verdict(row["ratio"], row["bar"]),
+                verdict(judged(row), row["bar"]),
                 f"{row['ours_GB_s']:.2g}",
                 f"{row['copy_GB_s']:.2g}",
                 *memory,
@@ -135,17 +156,21 @@ def _cells(rows: list[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return head, cells
 
 
-def _plain(backend: str) -> str:
-    return backend.replace(":", "-")
+def _growing(result: dict[str, Any]) -> list[Row]:
+    return [row for row in result["rows"] if row["kind"] == "growth"]
+
+
+def _picture(stem: str, backend: str, work: str) -> str:
+    return "-".join((stem, backend.replace(":", "-"), *work.split())) + ".png"
 
 
 def write(result: dict[str, Any], path: Path) -> None:
     """The page and the plots beside the JSON file."""
     path.with_suffix(".md").write_text(page(result, path.stem))
-    growing = [row for row in result["rows"] if row["kind"] == "growth"]
-    for backend in dict.fromkeys(row["backend"] for row in growing):
-        rows = [row for row in growing if row["backend"] == backend]
-        _plot(backend, rows, path.with_name(f"{path.stem}-{_plain(backend)}.png"))
+    growing = _growing(result)
+    for backend, work in dict.fromkeys((row["backend"], row["work"]) for row in growing):
+        rows = [row for row in growing if (row["backend"], row["work"]) == (backend, work)]
+        _plot(backend, rows, path.with_name(_picture(path.stem, backend, work)))
 
 
 def _plot(backend: str, rows: list[Row], path: Path) -> None:

@@ -98,12 +98,14 @@ def elementwise() -> str:
 
 
 def slowest() -> str:
-    """Of each piece of work beside each peer, the array with the largest ratio, wherever that is above 1."""
+    """Of each piece of work beside each peer, the array with the largest ratio, wherever that is above 1: by the clock
+    that its bar is about."""
     rows = json.loads((HERE.parent / "bench" / "results" / "cpu.json").read_text())["rows"]
-    worst = [max(members, key=lambda row: row["ratio"]) for members in report.groups(rows).values()]
-    worst = sorted((row for row in worst if row["ratio"] > 1), key=lambda row: -row["ratio"])
+    judged = report.judged
+    worst = [max(members, key=judged) for members in report.groups(rows).values()]
+    worst = sorted((row for row in worst if judged(row) > 1), key=lambda row: -judged(row))
     head = ("backend", "work", "beside", "array", "axisoft", "peer", "ratio")
-    times = lambda row: (report.seconds(row["ours_s"]), report.seconds(row["peer_s"]), f"{row['ratio']:.2f}")
+    times = lambda row: (*(report.seconds(judged(row, f"{who}_s")) for who in ("ours", "peer")), f"{judged(row):.2f}")
     return table(head, ((f"`{r['backend']}`", r["work"], r["peer"], r["name"], *times(r)) for r in worst))
 
 

@@ -23,7 +23,9 @@ def pytest_configure(config):
         raise pytest.UsageError(str(error)) from error
     config.stash[TARGETS] = targets
     config.addinivalue_line("markers", "backends(fits=...): run on the backends for whose row that is true")
-    config.addinivalue_line("markers", "host: not on PyTorch's ways of a device: it is about what the host alone can do")
+    config.addinivalue_line(
+        "markers", "host: not on PyTorch's ways of a device: it is about what the host alone can do"
+    )
 
 
 # PyTorch's ways of a device, on the host's memory: the whole suite proves them where there is none.
@@ -48,14 +50,21 @@ TARGETS = pytest.StashKey[list]()
 
 
 def pytest_generate_tests(metafunc):
-    """``target``: a backend and device. ``dtype``: each floating dtype the backend has. ``case``: each golden case."""
+    """``target``: a backend and device. ``dtype``: each floating dtype the backend has. ``case``: each golden case.
+
+    A file that has ``TARGETS`` of its own runs on these, if the library beneath is among the chosen ones.
+    """
     names = [name for name in ("target", "dtype", "case") if name in metafunc.fixturenames]
     if "target" not in names:
         return
     marker = metafunc.definition.get_closest_marker("backends")
     fits = marker.kwargs["fits"] if marker else lambda backend: True
     rows = []
-    for target in metafunc.config.stash[TARGETS]:
+    chosen = metafunc.config.stash[TARGETS]
+    packages = {target.backend.package for target in chosen}
+    for target in getattr(metafunc.module, "TARGETS", chosen):
+        if target.backend.package not in packages:
+            continue
         if not fits(target.backend) or (target.name == AS_DEVICE and metafunc.definition.get_closest_marker("host")):
             continue
         if "case" in names:

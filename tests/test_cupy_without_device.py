@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import array_api_compat
 import array_api_compat.cupy as cupy_namespace
-import array_api_compat.numpy as numpy_namespace
 import cupy
+import eager
 import numpy as np
 import pytest
+from cuda import pathfinder
+from cupy._core import _carray, _kernel
+from cupy.cuda import nvrtc
 
 import axisoft
 from axisoft import _backends, _check, testing
-from axisoft._core import by_formula, pullback
-from axisoft._run import plan
+from axisoft._backends import cupy as of_cupy
+from axisoft._backends import queued
 
 
 def on_no_device(shape, dtype="float32"):
@@ -61,38 +65,60 @@ import axisoft, axisoft.testing, axisoft._backends.cupy
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-class Recorder:
-    """NumPy's namespace, keeping the names of what is asked of it."""
-
-    def __init__(self):
-        self.names = set()
-
-    def __getattr__(self, name):
-        found = getattr(numpy_namespace, name)
-        self.names.add(name)
-        return found
+NAMES = set()
 
 
-def test_cupy_has_every_function_that_formulas_and_rules_call():
-    recorder = Recorder()
+class Recorder(queued.Namespace):
+    """Keeps the names of what is asked of it, the class's own questions included."""
+
+    def __getattribute__(self, name):
+        NAMES.add(name)
+        return super().__getattribute__(name)
+
+
+def test_cupy_has_every_function_that_formulas_and_rules_call(monkeypatch):
+    monkeypatch.setattr(eager, "XP", Recorder(eager.LIBRARY, eager.exp_below, eager.product))
     numpy = testing.target("numpy")
+    cases = list(testing.cases(dtypes=("float64",)))
+    with eager.installed():
+        for case in cases:
+            assert case.judge(np.asarray(case.run(numpy))).ok
+    assert sum(case.cotangent is not None for case in cases) > 100
+    asked = {name for name in NAMES if not name.startswith("__")}
+    assert {"exp", "log1p", "max", "argmax", "where", "take_along_axis", "reciprocal"} <= asked
+    # What a namespace may offer and this one does not.
+    offers = {"exponentials", "is_number", "none", "sums", "surprisal", "where_true"}
+    assert {name for name in asked if not hasattr(of_cupy._xp, name)} <= offers
+    assert not any(hasattr(of_cupy._xp, name) for name in offers)
 
-    def run(fun, *args, **options):
-        """As a backend without an executor would run it, and with the recorder in place of the namespace."""
-        call = plan(fun, args, options)
-        wanted = [a is not None and a.dtype.kind == "f" for a in call.arrays]
-        static = {**call.static, "xp": recorder}
-        with np.errstate(all="ignore"):
-            y, pull = pullback(by_formula(recorder), call.op, call.arrays, wanted, **static)
-            return y, lambda g: pull(np.asarray(g))
 
-    cases = [case for case in testing.cases(dtypes=("float64",)) if case.cotangent is not None]
-    assert len(cases) > 100
-    for case in cases:
-        assert case.judge(np.asarray(case.run(numpy, run))).ok
-    assert {"exp", "log1p", "max", "where", "take_along_axis"} <= recorder.names
-    missing = {name for name in recorder.names if not hasattr(cupy_namespace, name)}
-    assert not missing
+def source(kernel, dtype, contiguous):
+    """What CuPy compiles for arrays of a dtype, which all have one layout."""
+    layout = (1, True) if contiguous else (3, False)
+    array = _kernel._ArgInfo(1, cupy.ndarray, dtype, *layout, True)
+    index = _kernel._ArgInfo(2, _carray.Indexer, None, layout[0], True, True)
+    types = _kernel._TypeMap((("T", dtype.type),))
+    name, params = kernel.name, kernel.params
+    code = _kernel._get_elementwise_kernel_code((array, array, array, index), types, params, kernel.operation, name, "")
+    assert kernel.operation in code
+    return "#include <cupy/complex.cuh>\n#include <cupy/carray.cuh>\n" + code
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["EXP_BELOW", "PRODUCT"])
+def test_kernels_compile(name, dtype, arch, contiguous):
+    """NVRTC needs no device for it."""
+    own = Path(cupy.__file__).parent / "_core" / "include"
+    include = (own, *(own / "cupy" / "_cccl").iterdir(), pathfinder.find_nvidia_header_directory("cudart"))
+    options = ("-std=c++17", f"-arch={arch}", "--device-as-default-execution-space", *(f"-I{path}" for path in include))
+    program = nvrtc.createProgram(source(getattr(of_cupy, name), np.dtype(dtype), contiguous), "kernel.cu", (), ())
+    try:
+        nvrtc.compileProgram(program, options)
+    except nvrtc.NVRTCError:
+        pytest.fail(nvrtc.getProgramLog(program))
+    assert nvrtc.getCUBIN(program).startswith(b"\x7fELF")
 
 
 def test_a_missing_device_is_said_clearly():

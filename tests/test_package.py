@@ -220,7 +220,8 @@ def test_examples_in_docstrings(module, monkeypatch):
 
 
 def test_every_executor_has_a_row_and_every_row_its_executor():
-    files = {path.stem for path in (PACKAGE / "_backends").iterdir()} - {"__init__", "__pycache__", "kept", "tiles"}
+    shared = {"__init__", "__pycache__", "kept", "queued", "tiles"}
+    files = {path.stem for path in (PACKAGE / "_backends").iterdir()} - shared
     assert files == {backend.name for backend in _backends.BACKENDS if backend.executor}
     for backend in _backends.BACKENDS:
         assert backend.executor is None or backend.executor.__name__ == f"_{backend.name}"

@@ -1,21 +1,30 @@
-"""CuPy: the formulas as they are, on the device of the arrays."""
+"""CuPy: the formulas, on the device of the arrays, one kernel after another, in as few passes as they need."""
 
 from __future__ import annotations
 
+import array_api_compat.cupy as compat
 import cupy
 
 from axisoft import _core
+from axisoft._backends import queued
+
+# What two or three operations would do in as many passes again. They are compiled by their first call.
+EXP_BELOW = cupy.ElementwiseKernel("T x, T shift", "T y", "y = exp(x - shift)", "axisoft_exp_below")
+PRODUCT = cupy.ElementwiseKernel("T c, T t", "T y", "y = c == T(0) ? T(0) : T(c * t)", "axisoft_product")
+
+_xp = queued.Namespace(compat, EXP_BELOW, PRODUCT)
+_formula = _core.by_formula(_xp)
 
 
 def evaluate(op, arrays, *, xp, **static):
     with arrays[0].device:
-        return _core.evaluate(_core.by_formula(xp), op, arrays, xp=xp, **static)
+        return _core.evaluate(_formula, op, arrays, xp=_xp, **static)
 
 
 def pullback(op, arrays, wanted, *, xp, **static):
     device = arrays[0].device
     with device:
-        y, pull = _core.pullback(_core.by_formula(xp), op, arrays, wanted, xp=xp, **static)
+        y, pull = _core.pullback(_formula, op, arrays, wanted, xp=_xp, **static)
 
     def there(g):
         with device:

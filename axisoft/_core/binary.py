@@ -15,13 +15,19 @@ from axisoft._core.weights import times
 def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
     """``f (a softplus(-x) + b softplus(x))`` with a = pos_weight * target and b = 1 - target."""
     a, b = times(pos_weight, targets), 1.0 - targets
+    both = None if pos_weight is None else a + b  # 1 otherwise
+    if hasattr(xp, "is_free_of_nan"):
+        y = _costs(x, a, b, both, lambda factor, t: over("multiply", xp, t, factor), xp)
+        if xp.is_free_of_nan(y):
+            return _weighted(sample_weight, y, xp)
+    return _weighted(sample_weight, _costs(x, a, b, both, lambda factor, t: product(factor, t, xp), xp), xp)
+
+
+def _costs(x, a, b, both, weigh, xp):
+    """``weigh(factor, t)`` : their product. Of an infinite logit, a cost that nothing asks for is 0 times infinity."""
     small = tail(x, xp)
-    if pos_weight is not None:  # a + b is 1 otherwise
-        small = product(a + b, small, xp)
-    # One of the two is 0; and of an infinite logit, a cost that nothing asks for.
-    y = over("add", xp, small, product(b, xp.maximum(x, 0.0), xp))
-    y = over("subtract", xp, y, product(a, xp.minimum(x, 0.0), xp))
-    return _weighted(sample_weight, y, xp)
+    y = over("add", xp, small if both is None else weigh(both, small), weigh(b, xp.maximum(x, 0.0)))
+    return over("subtract", xp, y, weigh(a, xp.minimum(x, 0.0)))
 
 
 def _weighted(factor, y, xp):

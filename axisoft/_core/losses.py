@@ -68,7 +68,7 @@ class _Slices(NamedTuple):
     def scale(self):
         """What e has to be divided by to be the probabilities."""
         s = 1.0 + self.rest
-        return s if isinstance(self.of.unit, float) else s * self.of.unit
+        return s if self.of.factor is None else s * self.of.factor
 
     def distance(self, index, axis, xp):
         """d of a class, which need not be made for the others."""
@@ -132,7 +132,7 @@ def _dot(weights, d, axis, xp):
     """``sum_c weights_c d_c`` where a weight of 0 makes 0 even of an infinite d."""
     if isinstance(weights, float):
         return weights * total(d, (axis,), xp)
-    return total(weights * xp.where(weights == 0, 0.0, d), (axis,), xp)
+    return total(product(weights, d, xp), (axis,), xp)
 
 
 def _logit_gradient(

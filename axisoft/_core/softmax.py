@@ -18,6 +18,7 @@ from axisoft._core.stable import (
     count,
     deviation,
     dominant,
+    exp_below,
     expand,
     exponentials,
     hide,
@@ -43,7 +44,7 @@ def softmax(x, where, *, xp, axis, zero_if_empty=False):
     x = hide(x, where, xp)
     terms = count(x, xp, axis)
     if terms is not None and terms <= FEW and not zero_if_empty:
-        e = over("exp", xp, shifted(x, axis, xp, mark=False)[-1])
+        e = exp_below(x, shifted(x, axis, xp, mark=False)[1], xp)
         s = total(e, axis, xp)
     else:
         rest, e = others(exponentials(x, axis, xp, empty=0.0 if zero_if_empty else None), axis, xp)

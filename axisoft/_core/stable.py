@@ -17,7 +17,8 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     exponentials(x, axes)    exp(x - m) but for a factor per slice, by one kernel of the library's; None where it has
                              none
     within(index, n)         the index, clipped to what is below n
-    alive(t, coefficient)    t, 0 where the coefficient is 0, by one kernel
+    exp_below(x, shift)      exp(x - shift), by one kernel
+    product(c, t)            c * t, 0 where c is 0 whatever t is, by one kernel
     none(mask)               whether it can be told here and now that the mask is False throughout
     is_free_of_nan(x)        whether it can be told here and now that nothing is NaN; a no need not mean that there is
     where_true(mask, function, y, x, axes)
@@ -136,8 +137,8 @@ def product(coefficient, t, xp, dead=None):
                 return coefficient * t
         elif xp.is_free_of_nan(y := coefficient * t):
             return y
-    if dead is None and hasattr(xp, "alive"):
-        return coefficient * xp.alive(t, coefficient)
+    if dead is None and hasattr(xp, "product"):
+        return xp.product(coefficient, t)
     return coefficient * xp.where(coefficient == 0 if dead is None else dead(), 0.0, t)
 
 
@@ -152,7 +153,7 @@ def visible(x, where, xp):
 
 
 def shifted(x, axes, xp, *, empty=None, mark=True):
-    """The largest element m of each slice, the shift, m's position, and ``d = x - shift <= 0``, exactly 0 at m.
+    """The largest element m of each slice, the shift, and m's position.
 
     The shift is m where that is finite, ``empty`` (if given) where all of the slice is -inf, and NaN elsewhere: the
     whole slice becomes NaN without an invalid operation (``inf - inf`` would be one). ``mark`` : whether the position
@@ -164,11 +165,11 @@ def shifted(x, axes, xp, *, empty=None, mark=True):
     shift = m if getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, math.nan)
     if empty is not None:
         shift = xp.where(m == -math.inf, empty, shift)
-    return m, shift, at, below(x, shift, xp)
+    return m, shift, at
 
 
 def below(x, shift, xp):
-    """``x - shift`` for x no larger than the shift.
+    """``x - shift`` for x no larger than the shift, exactly 0 where it is the shift.
 
     A compiler may fuse a product that made x into the subtraction and so use more digits of x there than the shift has;
     the difference at the largest element would be off by up to half a spacing of x, in either direction, and from 2**31
@@ -185,22 +186,29 @@ def over(name, xp, a, *others):
     return xp.over(name, a, *others) if hasattr(xp, "over") else getattr(xp, name)(a, *others)
 
 
+def exp_below(x, shift, xp):
+    """``exp(x - shift)`` for x no larger than the shift."""
+    if hasattr(xp, "exp_below"):
+        return xp.exp_below(x, shift)
+    return over("exp", xp, below(x, shift, xp))
+
+
 def powers(x, axes, xp):
     """``exp(x - m)``, but for a factor per slice."""
     e = xp.exponentials(x, axes) if hasattr(xp, "exponentials") else None
-    return over("exp", xp, shifted(x, axes, xp, mark=False)[-1]) if e is None else e
+    return exp_below(x, shifted(x, axes, xp, mark=False)[1], xp) if e is None else e
 
 
 class Exponentials(NamedTuple):
-    """``exp(d)`` of each slice, and what tells its largest element from the others."""
+    """``exp(d)`` of each slice, d = x - shift, and what tells its largest element from the others."""
 
     m: Any
     shift: Any
     at: Any  # where the largest element is; None where its e = 1 tells
     d: Any  # None if it is not wanted
-    e: Any
+    e: Any  # but for the factor
     top: Any  # e of the largest element
-    unit: Any  # what exp(0) is in e
+    factor: Any  # None for one
 
 
 def exponentials(x, axes, xp, *, empty=None, distances=False):
@@ -211,9 +219,10 @@ def exponentials(x, axes, xp, *, empty=None, distances=False):
         m = pick(x, at, axes[0], xp)
         top = pick(e, at, axes[0], xp)
         return Exponentials(m, m, at, below(x, m, xp) if distances else None, e, top, top)
-    m, shift, at, d = shifted(x, axes, xp, empty=empty)
-    e = xp.exp(d) if distances else over("exp", xp, d)
-    return Exponentials(m, shift, at, d if distances else None, e, None if at is None else xp.exp(m - shift), 1.0)
+    m, shift, at = shifted(x, axes, xp, empty=empty)
+    d = below(x, shift, xp) if distances else None
+    e = xp.exp(d) if distances else exp_below(x, shift, xp)
+    return Exponentials(m, shift, at, d, e, 1.0 if at is None else xp.exp(m - shift), None)
 
 
 def others(of, axes, xp, again=True):
@@ -230,7 +239,7 @@ def others(of, axes, xp, again=True):
         (axis,) = axes
         e = put(e, of.at, of.top - of.top, axis, xp)
         rest = total(e, axes, xp)
-        rest = rest if isinstance(of.unit, float) else rest / of.unit
+        rest = rest if of.factor is None else rest / of.factor
         return rest, put(e, of.at, of.top, axis, xp) if again else None
     if hasattr(xp, "where_true"):
         s = total(e, axes, xp)

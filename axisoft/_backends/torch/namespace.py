@@ -122,6 +122,10 @@ class _Memory(_Any):
         """One kernel, whose name says something else: 0 where the second is no larger than 0 in size."""
         return torch.ops.aten.hardshrink_backward(t, coefficient, 0.0)
 
+    @classmethod
+    def product(cls, coefficient, t):
+        return cls.alive(t, coefficient).mul_(coefficient)
+
 
 class _Host(_Memory):
     """Of tensors in the host's memory. Masks are to be avoided: they take up to forty times as long as a sum."""
