@@ -81,6 +81,12 @@ def test_nothing_behind_the_mask_reaches_a_gradient(target, dtype):
         assert same(got, gradient(target, fun, target.array([shown], dtype)))
 
 
+@pytest.mark.backends(fits=differentiates)
+def test_a_probability_of_0_has_gradient_0_beside_nan(target, dtype):
+    x, g = target.array([[1.0, -INF, 2.0]], dtype), target.array([[NAN, 1.0, 1.0]], dtype)
+    assert same(gradient(target, lambda x: axisoft.softmax(x) * g, x), [[NAN, 0.0, NAN]])
+
+
 def test_no_elements(target, dtype):
     empty = target.array(np.zeros((2, 0)), dtype)
     assert axisoft.softmax(empty).shape == (2, 0)

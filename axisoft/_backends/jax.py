@@ -22,13 +22,49 @@ TRUSTED = jax.__version_info__ >= (0, 10, 2)
 COMPILES = True
 
 
-class _Namespace:
-    """jax.numpy, and how XLA sums two arrays for the price of one."""
+def _whole(*arrays, axis):
+    """One reduction, of tuples if need be, which reads what the arrays are made of once and keeps none of them."""
+    if len(arrays) == 1:
+        return (jnp.sum(*arrays, axis=axis, keepdims=True),)
+    zero = jnp.zeros((), arrays[0].dtype)
+    y = lax.reduce(arrays, (zero,) * len(arrays), lambda a, b: tuple(map(lax.add, a, b)), (axis,))
+    return tuple(jnp.expand_dims(a, axis) for a in y)
 
-    quiet = True
 
-    def __getattr__(self, name):
-        return getattr(jnp, name)
+def _in_runs(*arrays, axis):
+    """As XLA's CPU compiler does it best: several arrays by one reduction, cut into runs, and a single one in pairs.
+
+    Of a short axis that is up to five times as fast as a sum of one array.
+    """
+    if len(arrays) == 1:
+        return (total(*arrays, (axis,), _Host),)
+    shape = arrays[0].shape
+    n = shape[axis]
+    if n <= RUN:
+        return _whole(*arrays, axis=axis)
+    best = PART[arrays[0].dtype.itemsize]
+    part = min((k for k in range(4, RUN + 1) if n % k == 0), key=lambda k: abs(k - best), default=None)
+    if part is None:
+        whole = n - n % best
+        ends = (lax.slice_in_dim(a, whole, n, axis=axis) for a in arrays)
+        starts = (lax.slice_in_dim(a, 0, whole, axis=axis) for a in arrays)
+        return tuple(map(lax.add, _in_runs(*starts, axis=axis), _in_runs(*ends, axis=axis)))
+    cut = (*shape[:axis], n // part, part, *shape[axis + 1 :])
+    inner = _whole(*(a.reshape(cut) for a in arrays), axis=axis + 1)
+    return tuple(total(jnp.squeeze(a, axis + 1), (axis,), _Host) for a in inner)
+
+
+def _one_by_one(*arrays, axis):
+    """Where what is summed is kept for the result: XLA then reads it faster array by array."""
+    if arrays[0].shape[axis] <= RUN:
+        return _in_runs(*arrays, axis=axis)
+    return tuple(total(a, (axis,), _Host) for a in arrays)
+
+
+class _Host:
+    """jax.numpy on the CPU, for the sum of one array."""
+
+    sum = staticmethod(jnp.sum)
 
     @staticmethod
     def sums_in_pairs(x, axis):
@@ -36,47 +72,39 @@ class _Namespace:
         n = count(x, jnp)
         return TRUSTED and n is not None and n >= 4096
 
-    def sums(self, arrays, axis):
-        """By one reduction of tuples, which reads what the arrays are made of once and keeps none of them.
 
-        Of a short axis that is up to five times as fast as a sum of one array.
-        """
-        arrays = tuple(arrays)
-        shape = arrays[0].shape
-        n = length(arrays[0], axis, jnp)
-        if n is None or n <= RUN:
-            zero = jnp.zeros((), arrays[0].dtype)
-            y = lax.reduce(arrays, (zero,) * len(arrays), lambda a, b: tuple(map(lax.add, a, b)), (axis,))
-            return tuple(jnp.expand_dims(a, axis) for a in y)
-        best = PART[arrays[0].dtype.itemsize]
-        part = min((k for k in range(4, RUN + 1) if n % k == 0), key=lambda k: abs(k - best), default=None)
-        if part is None:
-            whole = n - n % best
-            ends = (lax.slice_in_dim(a, whole, n, axis=axis) for a in arrays)
-            starts = (lax.slice_in_dim(a, 0, whole, axis=axis) for a in arrays)
-            return tuple(map(lax.add, self.sums(starts, axis), self.sums(ends, axis)))
-        cut = (*shape[:axis], n // part, part, *shape[axis + 1 :])
-        inner = self.sums((a.reshape(cut) for a in arrays), axis + 1)
-        return tuple(total(jnp.squeeze(a, axis + 1), (axis,), self) for a in inner)
+class _Namespace:
+    """jax.numpy, and how XLA sums: two arrays for the price of one, on the CPU as ``host`` does it."""
 
+    quiet = True
 
-class _Kept(_Namespace):
-    """For derivatives, which are made of what is summed: XLA keeps that then, and reads it faster array by array."""
+    def __init__(self, host):
+        self.host = host
+
+    def do(self, op, *arrays, **options):
+        return _differentiable(op, tuple(options.items()), self)(*arrays)
+
+    def __getattr__(self, name):
+        return getattr(jnp, name)
 
     def sums(self, arrays, axis):
+        whole, host = (partial(f, axis=axis) for f in (_whole, self.host))
         arrays = tuple(arrays)
-        n = length(arrays[0], axis, jnp)
-        if n is not None and n <= RUN:
-            return super().sums(arrays, axis)
-        return tuple(total(a, (axis,), self) for a in arrays)
+        if length(arrays[0], axis, jnp) is None or (len(arrays) == 1 and _Host.sums_in_pairs(arrays[0], axis)):
+            return whole(*arrays)
+        return lax.platform_dependent(*arrays, cpu=host, default=whole)
 
 
-_xp, _kept = _Namespace(), _Kept()
+_xp, _kept = _Namespace(_in_runs), _Namespace(_one_by_one)
 
 
 @lru_cache(maxsize=1024)
 def _differentiable(op, options, xp):
     options = dict(options)
+    along_axis = "axis" in options
+    sums = along_axis or op.result != "element"
+    # XLA makes one kernel of the sums of a softmax, or its logarithm, and of all that is made of them.
+    rules = _kept if along_axis and op.result == "element" else _xp
 
     @jax.custom_jvp
     def call(*arrays):
@@ -84,31 +112,61 @@ def _differentiable(op, options, xp):
 
     # A checkpoint: what a gradient keeps is then the rule's arguments, not what the rule makes of them on its way (for
     # softmax, eight arrays). Its barrier against common subexpressions would only get in the way of fusion.
-    @partial(jax.checkpoint, prevent_cse=False)
-    def along(tangents, y, primals):
-        return op.jvp(tangents, y, primals, _do_kept, _kept, **options)
+    @partial(jax.checkpoint, prevent_cse=False, static_argnums=0)
+    def along(wanted, given, y, primals):
+        def forward(given):
+            given = iter(given)
+            tangents = tuple(next(given) if want else None for want in wanted)
+            return op.jvp(tangents, y, primals, rules.do, rules, **options)
+
+        def backward(g):
+            return [c for c in op.vjp(g, y, primals, wanted, rules.do, rules, **options) if c is not None]
+
+        return _linear(forward, backward, given, y) if sums else forward(given)
 
     @partial(call.defjvp, symbolic_zeros=True)
     def rule(primals, tangents):
-        y = _do_kept(op, *primals, **options)
+        y = rules.do(op, *primals, **options)
         # What does not vary comes as a symbolic zero: nothing is computed for it.
-        tangents = tuple(None if t is None or isinstance(t, SymbolicZero) else t for t in tangents)
-        return y, along(tangents, y, primals)
+        wanted = tuple(not (t is None or isinstance(t, SymbolicZero)) for t in tangents)
+        return y, along(wanted, [t for t, want in zip(tangents, wanted, strict=True) if want], y, primals)
 
     return call
 
 
-def _do(op, *arrays, **options):
-    return _differentiable(op, tuple(options.items()), _xp)(*arrays)
+def _linear(forward, backward, t, y):
+    """``forward(t)``, linear in the list t and of the shape of y; and ``backward``, its transpose.
+
+    The transpose that JAX would make adds up what each step of a sum was given. It takes ours for a map that solves
+    equations: ``u = t``, ``v - forward(u) = 0``. All of the right-hand side has to vary where any of t does, and each
+    equation where y does: hence the 0 and the 1.
+    """
+    zero, one = sum(map(_nothing, t)), 1.0 + _nothing(y)
+
+    def equations(uv):
+        u, v = uv
+        return [one * a for a in u], one * v - forward(u)
+
+    def solve(_, b):
+        u, v = b
+        return u, v + forward(u)
+
+    def solve_back(_, b):
+        u, v = b
+        return [a + c for a, c in zip(u, backward(v), strict=True)], v
+
+    b = [a + zero for a in t], jnp.zeros_like(y) + zero
+    return lax.custom_linear_solve(equations, b, solve, solve_back)[1]
 
 
-def _do_kept(op, *arrays, **options):
-    return _differentiable(op, tuple(options.items()), _kept)(*arrays)
+def _nothing(a):
+    """A 0 that varies with a. XLA drops it."""
+    return jnp.where(False, jnp.sum(a), 0.0)
 
 
 @partial(jax.jit, static_argnames=("op", "static"))
 def _program(op, arrays, static):
-    return _core.evaluate(_do, op, arrays, xp=_xp, **dict(static))
+    return _core.evaluate(_xp.do, op, arrays, xp=_xp, **dict(static))
 
 
 def evaluate(op, arrays, *, xp, **static):

@@ -25,6 +25,7 @@ from axisoft._core.stable import (
     hide,
     is_empty,
     length,
+    majority,
     none,
     others,
     over,
@@ -189,7 +190,7 @@ def _logit_gradient(
         s = of.scale()
         u = (1.0 - label_smoothing) * known.soft + each
         whole = times(f, (1.0 - label_smoothing) * known.class_weight + every)
-        large = (of.of.at, of.rest < 1.0) if of.of.at is not None else (None, e > 0.5 * s)
+        large = (of.of.at, of.rest < 1.0) if of.of.at is not None else (None, majority(e, s, xp))
         z = z if isinstance(z, float) else e * (times(f, z) / s)
         y = balanced(over("subtract", xp, over("multiply", xp, e, whole / s), times(f, u)), large, (axis,), xp)
         y = y if isinstance(z, float) else y + z

@@ -88,7 +88,8 @@ def logsumexp(x, where, *, xp, axis, keepdims=False):
     if is_empty(x, xp):
         y = xp.sum(x, axis=axis, keepdims=True) - math.inf
     else:
-        of = exponentials(hide(x, where, xp), axis, xp)
+        # The shift that its derivative has, so that a compiler makes exp(d) once for both.
+        of = exponentials(hide(x, where, xp), axis, xp, empty=0.0 if hasattr(xp, "sums") else None)
         y = xp.where(xp.isfinite(of.m), of.m + xp.log1p(others(of, axis, xp, again=False)[0]), of.m)
     return y if keepdims else xp.squeeze(y, axis=axis)
 

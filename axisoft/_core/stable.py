@@ -89,9 +89,7 @@ def expand(a, axes, xp):
 
 def total(x, axes, xp):
     """Sum over ``axes``, accurate whatever their lengths and the memory order."""
-    for axis in axes:
-        x = _total(x, axis, xp)
-    return x
+    return totals((x,), axes, xp)[0]
 
 
 def totals(arrays, axes, xp):
@@ -230,9 +228,8 @@ def others(of, axes, xp, again=True):
     array than before. ``again`` : whether it is used again.
 
     Where a position tells the largest element, it is left out of the sum and put back; infinities and NaN stay, since
-    are not 0 less themselves. Otherwise it has d = 0 and e = 1, and ``e - floor(e)`` leaves it out. Where others have
-    e = 1 too, the sum s of all is 2 or more; and from s = 2 on, s - 1 loses no digits worth having, so ties need no
-    count.
+    are not 0 less themselves. Otherwise it has d = 0 and e = 1, and ``e - floor(e)`` leaves it out, with others that
+    have e = 1 too; these are counted. Each of the sums alone would lose digits: of small terms, or of ties.
     """
     e = of.e
     if of.at is not None:
@@ -244,14 +241,23 @@ def others(of, axes, xp, again=True):
     if hasattr(xp, "where_true"):
         s = total(e, axes, xp)
         return xp.where_true(s < 2.0, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes), e
-    s, rest = totals((e, e - xp.floor(e)), axes, xp)
-    return xp.where(s < 2.0, rest, s - 1.0), e
+    ones = xp.floor(e)
+    rest, ties = totals((e - ones, ones), axes, xp)
+    return rest + xp.maximum(ties - 1.0, 0.0), e
 
 
 def dominant(p, axes, xp):
-    """Where p > 1/2, which only one element of a slice can be: an index, and whether it is; or None, and a mask."""
+    """Where p > 1/2, which only one element of a slice can be: an index, and whether it is; or None, and a mark."""
     at = xp.position(p, axes) if hasattr(xp, "position") else None
-    return (None, p > 0.5) if at is None else (at, pick(p, at, axes[0], xp) > 0.5)
+    return (None, majority(p, 1.0, xp)) if at is None else (at, pick(p, at, axes[0], xp) > 0.5)
+
+
+def majority(e, s, xp):
+    """Where ``e / s > 1/2``: a mask, to be looked at; or, where that may not be, 1.0, and 0.0 elsewhere.
+
+    A compiler fuses arithmetic with sums better than comparisons. Rounding takes 1/2 to 0.
+    """
+    return e > 0.5 * s if hasattr(xp, "none") else xp.round(e / s)
 
 
 def balanced(v, large, axes, xp):
@@ -260,13 +266,17 @@ def balanced(v, large, axes, xp):
     A softmax does not change with a shift of its logits, so a derivative along them sums to 0. The plain expression for
     it loses the digits of a dominant element only, and those are in the others. ``large`` : as ``dominant`` has it. v
     may be overwritten.
+
+    Without an index, the sum of all is taken off there: what the plain expression is off is no more than the others
+    are together, so that sum has their digits.
     """
     at, is_large = large
+    if at is None and not hasattr(xp, "none"):
+        return v - is_large * total(v, axes, xp)
     if none(is_large, xp):
         return v
     if at is None:
-        rest = total(xp.where(is_large, 0.0, v), axes, xp)
-        return xp.where(is_large, -rest, v)
+        return xp.where(is_large, v - total(v, axes, xp), v)
     (axis,) = axes
     own = pick(v, at, axis, xp)
     v = put(v, at, xp.zeros_like(own), axis, xp)
@@ -287,7 +297,8 @@ def weighted(p, t, axes, xp):
 def deviation(t, p, axes, xp):
     """``p_i (t_i - sum_j p_j t_j)``, which is ``(diag(p) - p p^T) t``: a symmetric matrix, so both directions."""
     pt, mean = weighted(p, t, axes, xp)
-    return balanced(over("subtract", xp, pt, product(p, mean, xp)), dominant(p, axes, xp), axes, xp)
+    v = balanced(over("subtract", xp, pt, p * mean), dominant(p, axes, xp), axes, xp)
+    return v if none(~xp.isfinite(mean), xp) else xp.where(p == 0, 0.0, v)
 
 
 def classes(x, axis, xp):
