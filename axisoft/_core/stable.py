@@ -297,8 +297,10 @@ def weighted(p, t, axes, xp):
 def deviation(t, p, axes, xp):
     """``p_i (t_i - sum_j p_j t_j)``, which is ``(diag(p) - p p^T) t``: a symmetric matrix, so both directions."""
     pt, mean = weighted(p, t, axes, xp)
-    v = balanced(over("subtract", xp, pt, p * mean), dominant(p, axes, xp), axes, xp)
-    return v if none(~xp.isfinite(mean), xp) else xp.where(p == 0, 0.0, v)
+    at_once = hasattr(xp, "product")  # else what is 0 is set so at the end, if the mean may not be finite
+    p_mean = xp.product(p, mean) if at_once else p * mean
+    v = balanced(over("subtract", xp, pt, p_mean), dominant(p, axes, xp), axes, xp)
+    return v if at_once or none(~xp.isfinite(mean), xp) else xp.where(p == 0, 0.0, v)
 
 
 def classes(x, axis, xp):

@@ -4,7 +4,10 @@
     limits     every size that decides, with its evidence
     namespace  the functions that the formulas call
     rows       PyTorch's softmax on the CPU, kept within the promises, in value and gradient
-    device     the same where no value may be looked at
+    along_rows what these are for
+    elements   functions of each element, over tiles
+    device     where no value may be looked at
+    fallback   what fits anything
     ways       the table: which way an op runs
     functions  how PyTorch differentiates it
     single     what autocast computes in float32

@@ -19,12 +19,12 @@ import torch
 from torch.nn import functional
 
 from axisoft import _core
-from axisoft._backends import numpy, tiles
-from axisoft._backends.torch import device, rows
-from axisoft._backends.torch.limits import GRAIN, HALF, LARGE, LIKELY, MANY, TILE, UNSURE
-from axisoft._backends.torch.namespace import host, memory, xp
+from axisoft._backends.torch import along_rows, device, rows
+from axisoft._backends.torch.elements import KERNELS, by_tiles, gradient_by_tiles
+from axisoft._backends.torch.fallback import formula, gradient_on_numpy, on_numpy
+from axisoft._backends.torch.limits import GRAIN, HALF, LIKELY, UNSURE
+from axisoft._backends.torch.namespace import memory, xp
 from axisoft._backends.torch.watch import are_memory, are_plain, is_traced, is_wrapped
-from axisoft._core.weights import WEIGHTS, read_samples
 
 
 def place(arrays):
@@ -39,7 +39,6 @@ class Way:
 
     fits : of ``(arrays, options)``, whether it is accurate for them and worth it; what it is for, where it always is.
     run : ``(arrays, options)`` to the result; for a gradient ``(g, y, arrays, options)`` to the cotangent of the first.
-    keeps_result : of a gradient, whether it reads y, and not the first array.
     """
 
     fits: Callable[..., bool]
@@ -65,233 +64,10 @@ def pull(op, g, y, arrays, wanted, options, where=None):
     return _LAST_GRADIENT[where](op, g, y, arrays, wanted, options)
 
 
-# What fits anything: the formula, and on the host NumPy, which runs it over tiles
-
-
-def _formula(space, do):
-    """``do`` : how a rule runs another op."""
-
-    def last(op, arrays, options):
-        return op.formula(*_in_float32(op, arrays), xp=space, **options)
-
-    def last_gradient(op, g, y, arrays, wanted, options):
-        wide = _in_float32(op, arrays)
-        if y is None and "y" in op.reads:
-            y = op.formula(*wide, xp=space, **options)
-        g = g.float() if g.dtype in HALF else g
-        return _as(arrays, op.vjp(g, y, tuple(wide), wanted, do, space, **options))
-
-    return last, last_gradient
-
-
-def _wide(arrays):
-    return [a.float() if a is not None and a.dtype in HALF else a for a in arrays]
-
-
-def _in_float32(op, arrays):
-    x = arrays[0]
-    if op.name in ("weights", "binary_weights"):  # the shape of the logits tells, and no more
-        x = torch.empty((), dtype=torch.float32 if x.dtype in HALF else x.dtype, device=x.device).expand(x.shape)
-    return _wide([x, *arrays[1:]])
-
-
-def _as(arrays, found):
-    """Cotangents in the dtype of the arrays they are of."""
-    return [
-        b if a is None or b is None or b.dtype == a.dtype else b.to(a.dtype) for a, b in zip(arrays, found, strict=True)
-    ]
-
-
-def _on_numpy(op, arrays, options):
-    arrays = _to_numpy(_in_float32(op, arrays))
-    return torch.from_numpy(numpy.run(op, arrays, options, torch.get_num_threads()))
-
-
-def _gradient_on_numpy(op, g, y, arrays, wanted, options):
-    if op.result is None:
-        return _LAST_GRADIENT["device"](op, g, y, arrays, wanted, options)
-    wide = _in_float32(op, arrays)
-    if y is None and "y" in op.reads:
-        y = run(op, wide, options)
-    *wide, g, y = _to_numpy((*wide, g.float() if g.dtype in HALF else g, y))
-    if wide[0] is None:  # not read but for its shape
-        wide[0] = y
-    found = numpy.pull(op, g, y, wide, wanted, options, torch.get_num_threads())
-    return _as(arrays, [None if a is None else torch.from_numpy(a) for a in found])
-
-
-def _to_numpy(arrays):
-    return [None if a is None else a.detach().resolve_neg().numpy() for a in arrays]
-
-
 _LAST, _LAST_GRADIENT = {}, {}
-_LAST["any"], _LAST_GRADIENT["any"] = _formula(xp, _core.by_formula(xp))
-_LAST["device"], _LAST_GRADIENT["device"] = _formula(memory, lambda op, *arrays, **options: run(op, arrays, options))
-_LAST["host"], _LAST_GRADIENT["host"] = _on_numpy, _gradient_on_numpy
-
-
-# Slices that lie along memory ----------------------------------------------------------------------------------------
-
-
-def _fits_rows(x, axes):
-    return axes == (x.ndim - 1,) and x.numel() > 0 and (x.numel() <= LARGE or x.shape[-1] >= MANY) and x.is_contiguous()
-
-
-def _along_rows(arrays, options):
-    """A softmax of one axis that lies along memory, without a mask."""
-    x, where = arrays
-    return where is None and not options.get("zero_if_empty") and _fits_rows(x, options["axis"])
-
-
-def _along_rows_of_y(g, y, arrays, options):
-    x, where = arrays
-    return where is None and not options.get("zero_if_empty") and _fits_rows(x if y is None else y, options["axis"])
-
-
-def _by_rows(kernel):
-    def value(arrays, options):
-        x = arrays[0]
-        return kernel(x) if x.ndim == 2 else kernel(rows.flat(x)).view(x.shape)
-
-    return value
-
-
-def _gradient_by_rows(kernel, of_half):
-    def gradient(g, y, arrays, options):
-        x = arrays[0] if y is None else y
-        run = of_half if y is None else kernel
-        return run(g, x) if x.ndim == 2 else run(rows.flat(g), rows.flat(x)).view(x.shape)
-
-    return gradient
-
-
-def _logsumexp(arrays, options):
-    x = arrays[0]
-    y = rows.logsumexp(rows.flat(x))
-    return y.view(*x.shape[:-1], 1) if options.get("keepdims") else y.view(x.shape[:-1])
-
-
-def _logsumexp_gradient(g, y, arrays, options):
-    x = arrays[0]
-    return rows.logsumexp_gradient(g.reshape(-1, 1), rows.flat(x)).view(x.shape)
-
-
-def _loss_along_rows(arrays, options):
-    x, targets, _, _, where = arrays
-    if where is not None or options["label_smoothing"] or options["z_loss"] or targets.is_floating_point():
-        return False
-    return _fits_rows(x, (options["axis"],))
-
-
-def _plain_along_rows(arrays, options):
-    """As above, and nothing but class indices that are known to exist is beside the logits."""
-    _, targets, weight, sample_weight, _ = arrays
-    return (
-        weight is sample_weight is options["ignore_index"]
-        and options.get("checked", False)
-        and targets.dtype is torch.int64
-        and _loss_along_rows(arrays, options)
-    )
-
-
-def _plain_loss(arrays, options):
-    x, targets, *_ = arrays
-    if x.ndim == 2:
-        return rows.surprisal(x, targets)
-    return rows.surprisal(rows.flat(x), targets.reshape(-1)).view(targets.shape)
-
-
-def _loss(arrays, options):
-    x, targets, *others = arrays
-    return _core.OPS["cross_entropy"].formula(x, targets, *_wide(others), xp=host, **options)  # asks for the surprisal
-
-
-def _plain_loss_gradient(g, y, arrays, options):
-    x, targets, *_ = arrays
-    if x.ndim == 2:
-        return rows.logit_gradient(x, targets, g)
-    return rows.logit_gradient(rows.flat(x), targets.reshape(-1), g.reshape(-1)).view(x.shape)
-
-
-def _loss_gradient(g, y, arrays, options):
-    """A cotangent is one more weight of the sample; a dropped sample has none, whatever its row holds."""
-    x, targets, *others = arrays
-    weight, sample_weight, _ = _wide(others)
-    read = {name: options.get(name, False) for name in ("axis", "ignore_index", "checked")}
-    known = read_samples(x, targets, weight, sample_weight, xp=host, **read)
-    one = torch.empty((), dtype=g.dtype).expand(x.shape)  # for its dtype
-    factor = WEIGHTS.formula(one, targets, weight, sample_weight, xp=host, **read)
-    factor = factor * torch.where(factor == 0, 0.0, g)
-    y = rows.logit_gradient(rows.flat(x), known.index.reshape(-1), factor.reshape(-1))
-    if known.kept is not None:
-        dropped = torch.nonzero(~known.kept.reshape(-1)).squeeze(1)
-        if len(dropped):
-            y[dropped] = factor.reshape(-1, 1)[dropped].to(y.dtype)  # 0, or NaN for what is no class
-    return y.view(x.shape)
-
-
-# Element by element --------------------------------------------------------------------------------------------------
-
-_KERNELS: dict[str, Any] = {
-    "sigmoid": torch.sigmoid,
-    "log_sigmoid": functional.logsigmoid,
-    "softplus": lambda x: functional.logsigmoid(-x).neg_(),
-}
-
-
-class _Tiles(tiles.Tiles):
-    turns = False
-
-    @staticmethod
-    def strides(x):
-        return x.stride()
-
-    @staticmethod
-    def empty(shape, dtype, like):
-        return torch.empty_like(like, dtype=dtype) if shape == tuple(like.shape) else torch.empty(shape, dtype=dtype)
-
-
-def _over_tiles(op, arrays, options, results, dtype, compute):
-    """What ``compute`` makes of the arrays in float32 or float64: of a tile at a time, if there are several."""
-    x = arrays[0]
-    reach = TILE // max(x.itemsize, 4)
-    if x.numel() <= reach:
-        return compute(_wide((*arrays, *results))).to(dtype)
-    cut = _Tiles(op, arrays, options, reach, host, results)
-    return cut.run("element", dtype, lambda tile, room: compute(_wide(tile)))
-
-
-def _by_tiles(op):
-    def value(arrays, options):
-        dtype = torch.float32 if op.weights is not None and arrays[0].dtype in HALF else arrays[0].dtype
-        return _over_tiles(op, arrays, options, (), dtype, lambda tile: op.formula(*tile, xp=host, **options))
-
-    return value
-
-
-def _gradient_by_tiles(op):
-    wanted = (True, *(False,) * (len(op.inputs) - 1))
-
-    def gradient(g, y, arrays, options):
-        def compute(tile):
-            *tile, of_g, of_y = tile
-            if of_y is None and "y" in op.reads:
-                of_y = op.formula(*tile, xp=host, **options)
-            return op.vjp(of_g, of_y, tuple(tile), wanted, _do_on_host, host, **options)[0]
-
-        return _over_tiles(op, arrays, options, (g, y), arrays[0].dtype, compute)
-
-    return gradient
-
-
-def _do_on_host(op, *arrays, **options):
-    """Of a few elements by PyTorch's kernel, which is one call."""
-    if op.name in _KERNELS and arrays[0].numel() < GRAIN:
-        return _KERNELS[op.name](*arrays)
-    return op.formula(*arrays, xp=host, **options)
-
-
-# Everything together -------------------------------------------------------------------------------------------------
+_LAST["any"], _LAST_GRADIENT["any"] = formula(xp, _core.by_formula(xp))
+_LAST["device"], _LAST_GRADIENT["device"] = formula(memory, lambda op, *arrays, **options: run(op, arrays, options))
+_LAST["host"], _LAST_GRADIENT["host"] = on_numpy, gradient_on_numpy
 
 
 def _reduced(arrays, options):
@@ -329,13 +105,13 @@ def _loss_with_graph(arrays, options):
 
 def _is_steady(arrays, options):
     x = arrays[0]
-    return x.numel() <= GRAIN and rows.is_steady(x) and x.dtype not in HALF and _along_rows(arrays, options)
+    return x.numel() <= GRAIN and rows.is_steady(x) and x.dtype not in HALF and along_rows.fits(arrays, options)
 
 
 def _is_steady_loss(arrays, options):
     x = arrays[0]
     steady = x.ndim == 2 and x.numel() <= GRAIN and rows.is_steady(x) and x.dtype not in HALF
-    return steady and _plain_along_rows(arrays, options)
+    return steady and along_rows.fits_plain_loss(arrays, options)
 
 
 def with_graph(op, arrays, options):
@@ -393,32 +169,27 @@ def _is_small_sum(arrays, options):
 
 # (op, place): ways to a value, in order of preference. Where none fits, the formula runs (host: on NumPy, over tiles).
 VALUES: dict[tuple[str, str], tuple[Way, ...]] = {
-    ("softmax", "host"): (Way(_along_rows, _by_rows(rows.softmax)),),
-    ("log_softmax", "host"): (Way(_along_rows, _by_rows(rows.log_softmax)),),
-    ("logsumexp", "host"): (Way(_along_rows, _logsumexp),),
-    ("cross_entropy", "host"): (Way(_plain_along_rows, _plain_loss), Way(_loss_along_rows, _loss)),
+    ("softmax", "host"): (Way(along_rows.fits, along_rows.by(rows.softmax)),),
+    ("log_softmax", "host"): (Way(along_rows.fits, along_rows.by(rows.log_softmax)),),
+    ("logsumexp", "host"): (Way(along_rows.fits, along_rows.logsumexp),),
+    ("cross_entropy", "host"): (
+        Way(along_rows.fits_plain_loss, along_rows.plain_loss),
+        Way(along_rows.fits_loss, along_rows.loss),
+    ),
     ("reduction", "host"): (Way(_is_small_sum, _reduced),),
     ("softmax", "device"): (Way(_one_axis, _on_device(device.softmax)),),
     ("log_softmax", "device"): (Way(_one_axis, _on_device(device.log_softmax)),),
     ("softmax", "any"): (Way(_is_a_subclass, _on_device(device.softmax)),),
 }
 GRADIENTS: dict[tuple[str, str], tuple[Way, ...]] = {
-    ("softmax", "host"): (
-        Way(
-            _along_rows_of_y,
-            _gradient_by_rows(rows.softmax_gradient, rows.of_half(rows.softmax_gradient, rows.softmax)),
-        ),
-    ),
+    ("softmax", "host"): (Way(along_rows.fits_gradient, along_rows.gradient_by(rows.softmax_gradient, rows.softmax)),),
     ("log_softmax", "host"): (
-        Way(
-            _along_rows_of_y,
-            _gradient_by_rows(rows.log_softmax_gradient, rows.of_half(rows.log_softmax_gradient, rows.log_softmax)),
-        ),
+        Way(along_rows.fits_gradient, along_rows.gradient_by(rows.log_softmax_gradient, rows.log_softmax)),
     ),
-    ("logsumexp", "host"): (Way(lambda g, y, *call: _along_rows(*call), _logsumexp_gradient),),
+    ("logsumexp", "host"): (Way(lambda g, y, *call: along_rows.fits(*call), along_rows.logsumexp_gradient),),
     ("cross_entropy", "host"): (
-        Way(lambda g, y, *call: _plain_along_rows(*call), _plain_loss_gradient),
-        Way(lambda g, y, *call: _loss_along_rows(*call), _loss_gradient),
+        Way(lambda g, y, *call: along_rows.fits_plain_loss(*call), along_rows.plain_loss_gradient),
+        Way(lambda g, y, *call: along_rows.fits_loss(*call), along_rows.loss_gradient),
     ),
     ("softmax", "device"): (Way(_one_axis, _gradient_on_device(device.softmax_gradient)),),
     ("log_softmax", "device"): (Way(_one_axis, _gradient_on_device(device.log_softmax_gradient)),),
@@ -429,13 +200,13 @@ GRAPHS = {
     "log_softmax": Way(_is_steady, _log_softmax_with_graph),
     "cross_entropy": Way(_is_steady_loss, _loss_with_graph),
 }
-for _name, _kernel in _KERNELS.items():
+for _name, _kernel in KERNELS.items():
     _run = lambda arrays, options, kernel=_kernel: kernel(*arrays)
     _op = _core.OPS[_name]
-    VALUES[_name, "host"] = (Way(_is_short, _run), Way(_always, _by_tiles(_op)))
+    VALUES[_name, "host"] = (Way(_is_short, _run), Way(_always, by_tiles(_op)))
     VALUES[_name, "device"] = (Way(_always, _run),)
     VALUES[_name, "any"] = (Way(_shows_no_threads, _run),)
-    GRADIENTS[_name, "host"] = (Way(_always, _gradient_by_tiles(_op)),)
+    GRADIENTS[_name, "host"] = (Way(_always, gradient_by_tiles(_op)),)
 _BINARY = _core.OPS["binary_cross_entropy_with_logits"]
-VALUES[_BINARY.name, "host"] = (Way(_always, _by_tiles(_BINARY)),)
-GRADIENTS[_BINARY.name, "host"] = (Way(_always, _gradient_by_tiles(_BINARY)),)
+VALUES[_BINARY.name, "host"] = (Way(_always, by_tiles(_BINARY)),)
+GRADIENTS[_BINARY.name, "host"] = (Way(_always, gradient_by_tiles(_BINARY)),)
