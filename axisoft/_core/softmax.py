@@ -118,7 +118,7 @@ SOFTMAX = Op(
     (Promise(8, "distance"),),
     PER_TERM,
     result="element",
-    reads=("y",),
+    reads=("where", "y"),
 )
 LOG_SOFTMAX = Op(
     "log_softmax",

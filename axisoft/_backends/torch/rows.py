@@ -200,6 +200,7 @@ def softmax_gradient(g, y):
         _deviation(of_g, of_y, v)
         if _has_nan(v):  # 0 times what is not finite
             _deviation(torch.where(of_y == 0, 0.0, of_g), of_y, v)
+            v.masked_fill_(of_y == 0, 0.0)
         _balance(v, of_y, 0.5)
     return result
 
