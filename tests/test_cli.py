@@ -24,6 +24,7 @@ def test_show(capsys):
     assert "edge defect" in text
 
 
+@pytest.mark.host
 @pytest.mark.backends(fits=lambda backend: backend.name != "jax")  # it compiles 800 cases, as test_golden has done
 def test_check(capsys, target):
     assert main(["check", "--backend", target.name]) == 0

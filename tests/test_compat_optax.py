@@ -147,6 +147,7 @@ def test_labels_do_not_make_a_binary_loss_larger(target):
         assert str(found.value) == text
 
 
+@pytest.mark.host
 def test_where_the_peer_is_wrong(target):
     run = facade.softmax_cross_entropy_with_integer_labels
     confident = run(target.array([[0.0, -20.0]], "float32"), target.array([0], "int"))

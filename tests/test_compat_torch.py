@@ -148,6 +148,7 @@ def test_an_ignored_row_of_nan_reaches_nothing(target, weight, smoothing):
     assert np.isfinite(got).all()
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("bad", [3, -1])
 def test_a_wrong_class_is_an_error_or_nan(target, bad):
     """IndexError where values can be read, NaN where not; never another class, in no reduction."""

@@ -176,6 +176,7 @@ def test_a_step_without_a_rule_is_an_error(target):
         _tape.vjp(run, space, [x], [True])
 
 
+@pytest.mark.host
 def test_errors(target):
     x, t = target.array(X, "float64"), target.array(T, "int")
     for call, error, text in (

@@ -41,6 +41,17 @@ def test_logsumexp_gradient(target, dtype, row):
     assert same(gradient(target, lambda x: axisoft.logsumexp(x, axis=-1), target.array([x], dtype)), [expected])
 
 
+@pytest.mark.parametrize("count", [5, 100])
+def test_what_a_mask_leaves_is_a_slice_of_its_own(target, count):
+    rng = np.random.default_rng(count)
+    values, where = rng.normal(size=(1, count)) * 3, rng.random((1, count)) < 0.5
+    for row in (values, values + 30 * (np.arange(count) == np.argmax(where))):
+        x, left = target.array(row, "float64"), target.array(row[where][None], "float64")
+        for function in (axisoft.softmax, axisoft.log_softmax):
+            got = target.numpy(function(x, where=target.array(where, "bool")))
+            assert np.allclose(got[where][None], target.numpy(function(left)), rtol=1e-14, atol=1e-300)
+
+
 def test_slice_that_the_mask_hides(target, dtype):
     x, where = target.array([[NAN, INF, 1.0]], dtype), target.array([[False] * 3], "bool")
     assert same(target.numpy(axisoft.softmax(x, where=where)), [[0.0] * 3])

@@ -561,14 +561,16 @@ def swapped(target, a, x):
 
 
 @pytest.mark.backends(fits=lambda backend: backend.name == "torch")
-@pytest.mark.parametrize("shape", [(4, 10), (70_000, 21), (2000, 1000)], ids=str)
-def test_a_training_step_keeps_the_logits_and_no_other_array_of_their_size(target, shape):
+@pytest.mark.parametrize("shape", [(4, 1000), (70_000, 21), (2000, 1000)], ids=str)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_training_step_keeps_the_logits_and_no_other_array_of_their_size(target, shape, precision):
+    """But of few elements, of which it keeps what PyTorch's own loss keeps."""
     import torch
 
-    x = torch.zeros(shape, requires_grad=True)
+    x = torch.zeros(shape, dtype=getattr(torch, precision), requires_grad=True)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda a: kept.append(a) or a, lambda a: a):
         loss = ax.cross_entropy(x, torch.zeros(shape[0], dtype=torch.int64))
     assert {a.data_ptr() for a in kept if a.numel() == x.numel()} == {x.data_ptr()}
     loss.backward()
-    assert torch.allclose(x.grad.sum(), torch.zeros(()), atol=1e-6)
+    assert abs(x.grad.double().sum().item()) < (1e-6 if precision == "float32" else 1e-2)

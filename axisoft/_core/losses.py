@@ -21,6 +21,7 @@ from axisoft._core.stable import (
     balanced,
     below,
     deviation,
+    divisor,
     exponentials,
     hide,
     is_empty,
@@ -65,11 +66,6 @@ class _Slices(NamedTuple):
 
     def lse(self):
         return self.of.shift + self.log
-
-    def scale(self):
-        """What e has to be divided by to be the probabilities."""
-        s = 1.0 + self.rest
-        return s if self.of.factor is None else s * self.of.factor
 
     def distance(self, index, axis, xp):
         """d of a class, which need not be made for the others."""
@@ -187,7 +183,7 @@ def _logit_gradient(
             y = over("subtract", xp, y, times(f, each))
         y = put(y, known.index, f_over_s * at_target, axis, xp)
     else:
-        s = of.scale()
+        s = divisor(of.of, of.rest)
         u = (1.0 - label_smoothing) * known.soft + each
         whole = times(f, (1.0 - label_smoothing) * known.class_weight + every)
         large = (of.of.at, of.rest < 1.0) if of.of.at is not None else (None, majority(e, s, xp))

@@ -17,6 +17,7 @@ from axisoft._core.stable import (
     balanced,
     count,
     deviation,
+    divisor,
     dominant,
     exp_below,
     expand,
@@ -47,8 +48,9 @@ def softmax(x, where, *, xp, axis, zero_if_empty=False):
         e = exp_below(x, shifted(x, axis, xp, mark=False)[1], xp)
         s = total(e, axis, xp)
     else:
-        rest, e = others(exponentials(x, axis, xp, empty=0.0 if zero_if_empty else None), axis, xp)
-        s = 1.0 + rest
+        of = exponentials(x, axis, xp, empty=0.0 if zero_if_empty else None)
+        rest, e = others(of, axis, xp)
+        s = divisor(of, rest)
     return visible(over("divide", xp, e, s), where, xp)
 
 

@@ -246,6 +246,11 @@ def others(of, axes, xp, again=True):
     return rest + xp.maximum(ties - 1.0, 0.0), e
 
 
+def divisor(of, rest):
+    """What e has to be divided by to be the probabilities."""
+    return 1.0 + rest if of.factor is None else (1.0 + rest) * of.factor
+
+
 def dominant(p, axes, xp):
     """Where p > 1/2, which only one element of a slice can be: an index, and whether it is; or None, and a mark."""
     at = xp.position(p, axes) if hasattr(xp, "position") else None

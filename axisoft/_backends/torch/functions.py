@@ -51,7 +51,7 @@ def reduced(y, how, where):
     return y if how == "none" else run(REDUCTION, (y, None), {"mean": how == "mean"}, where)
 
 
-# What ``_Step.apply`` comes to where no transformation of torch.func is active.
+# What ``_Step.apply`` comes to where torch.func has no part in any of the tensors.
 _apply = super(torch.autograd.Function, _Step).apply
 
 
@@ -163,7 +163,7 @@ def do(op, *arrays, **options):
         return run(op, arrays, options)
     if forward_ad._current_level >= 0 or _functorch.maybe_current_level() is not None:
         return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
-    return _apply(op, options, "none", *arrays)
+    return _Step.apply(op, options, "none", *arrays)  # which knows what torch.func has left behind
 
 
 def step(op, arrays, options, how):

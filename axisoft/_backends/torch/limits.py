@@ -35,5 +35,7 @@ LARGE = 1 << 16
 UNSURE = 0.5
 # Up to this probability of any class, PyTorch's own second derivative keeps its digits but for a few.
 LIKELY = 0.9
+# From this logarithm of a probability on, the two roundings of its logarithm show in its exponential, as ulp of it.
+FAR = 8.0
 # Below this a probability may be 0, though its logarithm is far from -inf.
 TINY = 1e-30

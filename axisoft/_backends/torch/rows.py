@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from axisoft._backends.torch.limits import GRAIN, HALF, STEADY, TILE, TINY, UNSURE
+from axisoft._backends.torch.limits import FAR, GRAIN, HALF, LIKELY, STEADY, TILE, TINY, UNSURE
 
 HALF_LOG = -math.log(2.0)
 
@@ -90,7 +90,7 @@ def log_softmax(x):
             unsure = np.nonzero(~(top < -UNSURE))[0]
             values = y.numpy()
             at = np.argmax(values[unsure], 1)
-            e = torch.exp(y[torch.from_numpy(unsure)])
+            e = torch.softmax(_wide(tile[torch.from_numpy(unsure)]), 1)
             own, rest, *_ = _without(e, torch.from_numpy(at))
             # NaN stays: it is what the sum of the others is not.
             values[unsure, at] = 0.0 - np.log1p(rest / own)
@@ -252,33 +252,40 @@ def logsumexp_gradient(g, x):
 
 
 def logit_gradient(x, index, factor):
-    """``factor * (softmax - indicator)``, where the target's own difference is minus the sum of the others."""
+    """``factor * (softmax - indicator)``, where the target's own difference is minus the sum of the others.
+
+    Of few elements, slices whose values show that PyTorch's own derivative is as accurate have that, to the bit: where
+    all of them have, it is PyTorch's graph that makes it.
+    """
     result = torch.empty_like(x)
     for tile, room, at, by in _tiles(x, result, index, factor):
-        run = _logit_gradient_by_kernels if is_steady(x) else _logit_gradient
-        v = run(_wide(tile), at, by, None if x.dtype in HALF else room)
+        p = torch.softmax(_wide(tile), 1, out=None if x.dtype in HALF else room)
+        own, rest, values, place = _without(p, at)
+        scale = by.numpy() / (own + rest)
+        p.mul_(torch.from_numpy(scale)[:, None])
+        values[place] = -rest * scale
+        if has_own_graph(x):
+            log_p = torch.log_softmax(tile, 1)
+            sure = is_sure(log_p.numpy(), -log_p.numpy()[place])
+            if sure.any():
+                g = torch.zeros_like(p)
+                g.numpy()[place] = -by.numpy()
+                values[sure] = torch._log_softmax_backward_data(g, log_p, 1, p.dtype).numpy()[sure]
         if x.dtype in HALF:
-            room.copy_(v)
+            room.copy_(p)
     return result
 
 
-def _logit_gradient_by_kernels(x, index, factor, room):
-    """What PyTorch's own derivative is, to the bit, but for targets that are likely."""
-    y = torch.log_softmax(x, 1)
-    place, g = (np.arange(x.shape[0]), index.numpy()), torch.zeros_like(x)
-    g.numpy()[place] = -factor.numpy()
-    unsure = ~(y.numpy()[place] < -UNSURE)
-    v = torch._log_softmax_backward_data(g, y, 1, y.dtype, out=room)
-    if unsure.any():
-        own, rest, values, place = _without(v, index)
-        values[place] = np.where(unsure, -rest, own)
-    return v
+def has_own_graph(x):
+    """Whether PyTorch's own graph may be what a gradient comes from."""
+    return x.numel() <= GRAIN and x.dtype not in HALF and is_steady(x)
 
 
-def _logit_gradient(x, index, factor, room):
-    p = torch.softmax(x, 1, out=room)
-    own, rest, values, place = _without(p, index)
-    by = factor.numpy() / (own + rest)
-    p.mul_(torch.from_numpy(by)[:, None])
-    values[place] = -rest * by
-    return p
+def is_sure(log_p, loss):
+    """By slice, whether PyTorch's own derivatives of a loss are accurate.
+
+    The target is not likely; no class is certain, of which a second derivative is made; none is so far away that its
+    exponential is off.
+    """
+    least, largest = log_p.min(-1), log_p.max(-1)
+    return (loss > UNSURE) & (largest < math.log(LIKELY)) & (least > -FAR)

@@ -22,7 +22,7 @@ from axisoft import _core
 from axisoft._backends.torch import along_rows, device, rows
 from axisoft._backends.torch.elements import KERNELS, by_tiles, gradient_by_tiles
 from axisoft._backends.torch.fallback import formula, gradient_on_numpy, on_numpy
-from axisoft._backends.torch.limits import GRAIN, HALF, LIKELY, UNSURE
+from axisoft._backends.torch.limits import GRAIN
 from axisoft._backends.torch.namespace import memory, xp
 from axisoft._backends.torch.watch import are_memory, are_plain, is_traced, is_wrapped
 
@@ -94,24 +94,20 @@ def _log_softmax_with_graph(arrays, options):
 
 
 def _loss_with_graph(arrays, options):
-    """No target that is likely, and no class that is certain, of which a second derivative is made."""
     x, targets, *_ = arrays
     log_p = torch.log_softmax(x, 1)
     y = functional.nll_loss(log_p, targets, reduction="none")
-    if log_p.detach().numpy().max() < math.log(LIKELY) and y.detach().numpy().min() > UNSURE:
-        return y
-    return None
+    return y if rows.is_sure(log_p.detach().numpy(), y.detach().numpy()).all() else None
 
 
 def _is_steady(arrays, options):
     x = arrays[0]
-    return x.numel() <= GRAIN and rows.is_steady(x) and x.dtype not in HALF and along_rows.fits(arrays, options)
+    return rows.has_own_graph(x) and along_rows.fits(arrays, options)
 
 
 def _is_steady_loss(arrays, options):
     x = arrays[0]
-    steady = x.ndim == 2 and x.numel() <= GRAIN and rows.is_steady(x) and x.dtype not in HALF
-    return steady and along_rows.fits_plain_loss(arrays, options)
+    return x.ndim == 2 and rows.has_own_graph(x) and along_rows.fits_plain_loss(arrays, options)
 
 
 def with_graph(op, arrays, options):
