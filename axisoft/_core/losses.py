@@ -161,16 +161,22 @@ def _logit_gradient(
     each, every, z = 0.0, 0.0, 0.0
     if label_smoothing:
         each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
-    if known.soft is None and not z_loss:
+    if known.soft is None and not z_loss and hasattr(xp, "put_over"):
         e = powers(x, (axis,), xp)
-    else:
-        of = _slices(x, None, axis=axis, xp=xp, again=True)
-        e, z = of.e, times(known.class_weight, 2.0 * z_loss * of.lse()) if z_loss else 0.0
-    if known.soft is None:
-        e_target = spoil(pick(e, known.index, axis, xp), known, xp)
+        e_target = pick(e, known.index, axis, xp)
         e = put(e, known.index, xp.zeros_like(e_target), axis, xp)
         rest = total(e, (axis,), xp)
         s = e_target + rest
+    else:  # the sums of the value, which a compiler makes once for both
+        of = _slices(x, None, axis=axis, xp=xp, again=True)
+        e, s, z = of.e, divisor(of.of, of.rest), times(known.class_weight, 2.0 * z_loss * of.lse()) if z_loss else 0.0
+        if known.soft is None:
+            d = of.distance(known.index, axis, xp)
+            e_target = xp.exp(d)
+            rest = xp.where(d == 0, of.rest, 1.0 + of.rest - e_target)
+            e_target, rest = times(of.of.factor, e_target), times(of.of.factor, rest)
+    if known.soft is None:
+        s = spoil(s, known, xp)
         each_target = each if isinstance(each, float) else pick(each, known.index, axis, xp)
         u = 1.0 - label_smoothing if known.class_weight is None else (1.0 - label_smoothing) * known.class_weight
         f_over_s = 1.0 / s if f is None else f / s
@@ -183,7 +189,6 @@ def _logit_gradient(
             y = over("subtract", xp, y, times(f, each))
         y = put(y, known.index, f_over_s * at_target, axis, xp)
     else:
-        s = divisor(of.of, of.rest)
         u = (1.0 - label_smoothing) * known.soft + each
         whole = times(f, (1.0 - label_smoothing) * known.class_weight + every)
         large = (of.of.at, of.rest < 1.0) if of.of.at is not None else (None, majority(e, s, xp))
