@@ -53,11 +53,6 @@ def _wide(x):
     return x.float() if x.dtype in HALF else x
 
 
-def _where(mask):
-    """Which slices a mask holds for."""
-    return torch.nonzero(mask.squeeze(1)).squeeze(1)
-
-
 def _has_nan(x):
     return math.isnan(np.max(x.numpy()))
 
@@ -71,10 +66,10 @@ def softmax(x):
         return torch.softmax(x, 1)
     result, eps = torch.empty_like(x), torch.finfo(x.dtype).eps
     for tile, p in _tiles(x, result):
-        s = sum_of_rows(torch.softmax(tile, 1, out=p))
-        is_far = torch.abs(s - 1.0) > 2 * eps
+        s = sum_of_rows(torch.softmax(tile, 1, out=p)).numpy()
+        is_far = np.abs(s - 1.0) > 2 * eps
         if is_far.any():  # by 1 where it is not, which leaves it as it is
-            p.div_(torch.where(is_far, s, 1.0))
+            p.div_(torch.from_numpy(np.where(is_far, s, s.dtype.type(1.0))))
     return result
 
 
@@ -102,31 +97,31 @@ def log_softmax(x):
 def _log_softmax_of_many(x):
     result = torch.empty_like(x)
     for tile, y in _tiles(x, result):
-        m, log_s = _largest_and_log_sum(tile)
+        m, log_s = (torch.from_numpy(a)[:, None] for a in _largest_and_log_sum(tile))
         torch.sub(tile, m, out=y).sub_(log_s)
     return result
 
 
 def logsumexp(x):
-    result = x.new_empty((len(x), 1))
-    for tile, y in _tiles(x, result):
+    """A value a slice, in one axis."""
+    found = []
+    for (tile,) in _tiles(x):
         m, log_s = _largest_and_log_sum(_wide(tile))
-        y.copy_(torch.where(torch.isfinite(m), m + log_s, m))
-    return result
+        found.append(torch.from_numpy(np.where(np.isfinite(m), m + log_s, m)))
+    return (found[0] if len(found) == 1 else torch.cat(found)).to(x.dtype)
 
 
 def _largest_and_log_sum(x):
     """m and ``log(sum(exp(x - m)))``; the largest probability p is that of exp(0) = 1 in the sum."""
     p = torch.softmax(x, 1)
-    largest = torch.amax(p, 1, keepdim=True)
-    rest = sum_of_rows(p).div_(largest).sub_(1.0)
-    confident = rest < 0.9  # so that the largest is above 1/2, and none else
-    if confident.any():
-        confident = _where(confident)
-        others = p[confident]
-        others.sub_(functional.hardshrink(others, 0.5))  # a mask would take twice as long as the softmax
-        rest[confident] = sum_of_rows(others) / largest[confident]
-    return torch.amax(x, 1, keepdim=True), rest.log1p_()
+    largest = torch.amax(p, 1).numpy()
+    rest = sum_of_rows(p).numpy()[:, 0] / largest - 1.0
+    confident = np.nonzero(rest < 0.9)[0]  # so that the largest is above 1/2, and none else
+    if len(confident):
+        some = p[torch.from_numpy(confident)]
+        own, others, *_ = _without(some, torch.from_numpy(np.argmax(some.numpy(), 1)))
+        rest[confident] = others / own
+    return torch.amax(x, 1).numpy(), np.log1p(rest)
 
 
 def surprisal(x, index):
