@@ -7,6 +7,7 @@ A kernel is an operation that PyTorch dispatches, but for views and for the scal
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from helpers import CASES, made
 
@@ -17,7 +18,8 @@ pytestmark = pytest.mark.backends(fits=lambda backend: backend.name == "torch")
 # Of float32 logits: (passes, kernels) of the value, and of the value and its gradient along the logits, whose cotangent
 # is given. PyTorch's own: softmax (2, 1) and (5, 2), log_softmax the same, cross_entropy (3, 2) and (8, 6).
 COSTS = {
-    "softmax": ((2, 1), (10, 13)),
+    "softmax": ((5, 3), (13, 15)),
+    "softmax of fewer classes": ((2, 1), (10, 13)),
     "softmax of more classes": ((5, 3), (17, 17)),
     "softmax over another axis": ((5, 3), (17, 17)),
     "log_softmax": ((6, 11), (11, 22)),
@@ -29,7 +31,7 @@ COSTS = {
 }
 # What may not be exceeded, whatever the table says.
 BARS = {
-    "softmax": ((5, 99), (12, 99)),
+    "softmax": ((5, 99), (13, 99)),
     "log_softmax": ((6, 16), (14, 30)),
     "logsumexp": ((5, 99), (99, 99)),
     "cross_entropy": ((4, 24), (9, 40)),
@@ -67,6 +69,7 @@ def work(name):
 
     shape, axis = {
         "softmax of more classes": ((64, 100_000), -1),
+        "softmax of fewer classes": ((4096, 8192), -1),
         "softmax over another axis": ((32, 128, 50), 1),
         "cross_entropy of pixels": ((8, 21, 256, 256), 1),
     }.get(name, ((4096, 32_000), -1))
@@ -129,6 +132,28 @@ def test_nothing_waits_for_a_device(target, name, dtype, monkeypatch):
     with no_waiting():
         y = fun(*arrays, **options)
         torch.autograd.grad(y, leaves, torch.ones_like(y), allow_unused=True)
+
+
+def sum_on_a_device(terms):
+    """As CUDA's softmax adds a slice along memory: 1024 threads, each in sequence by fours, then in pairs."""
+    found = np.zeros(1024, np.float32)
+    for row in np.moveaxis(terms.reshape(-1, 1024, 4), 2, 1).reshape(-1, 1024):
+        found = found + row
+    while len(found) > 1:
+        found = found[: len(found) // 2] + found[len(found) // 2 :]
+    return found[0]
+
+
+def test_the_limits_of_sums_on_a_device(target):
+    """Equal terms drift the most. A probability may be off by two ulp for each that the sum is, of 8."""
+    from axisoft._backends.torch import limits
+
+    for length, most in ((limits.STEADY_ON_DEVICE, 3.0), (limits.STEADY_IN_LOG_ON_DEVICE, 7.0)):
+        for x in np.linspace(-3.0, -0.01, 50):
+            terms = np.full(length, np.exp(x), np.float32)
+            terms[0] = 1.0
+            right = terms.astype(np.float64).sum()
+            assert abs(sum_on_a_device(terms) - right) <= most * np.spacing(np.float32(right))
 
 
 def test_the_switch_is_what_the_suite_runs_on(target):

@@ -11,24 +11,24 @@ import math
 
 import torch
 
-from axisoft._backends.torch.limits import HALF, STEADY_ACROSS, STEADY_ON_DEVICE
+from axisoft._backends.torch.limits import HALF, STEADY_ACROSS, STEADY_IN_LOG_ON_DEVICE, STEADY_ON_DEVICE
 from axisoft._backends.torch.namespace import memory
 from axisoft._backends.torch.rows import is_steady as is_steady_along_memory
 from axisoft._core.stable import balanced, dominant
 
 
-def is_steady(x, axis):
-    """Whether the sums in PyTorch's kernels do not drift along an axis."""
+def is_steady(x, axis, most=STEADY_IN_LOG_ON_DEVICE):
+    """Whether the sums in PyTorch's kernels do not drift along an axis. ``most`` : on a device, of so many classes."""
     if x.shape[axis] <= STEADY_ACROSS:
         return True
     if axis != x.ndim - 1 or not x.is_contiguous():
         return False
-    return is_steady_along_memory(x) if x.is_cpu else x.shape[axis] <= STEADY_ON_DEVICE
+    return is_steady_along_memory(x) if x.is_cpu else x.shape[axis] <= most
 
 
 def softmax(x, axis):
     p = torch.softmax(x, axis)
-    return p if x.dtype in HALF or is_steady(x, axis) else p.div_(memory.sum(p, axis, keepdims=True))
+    return p if x.dtype in HALF or is_steady(x, axis, STEADY_ON_DEVICE) else p.div_(memory.sum(p, axis, keepdims=True))
 
 
 def log_softmax(x, axis):
