@@ -22,7 +22,7 @@ from axisoft import _core
 from axisoft._backends.torch import along_rows, device, rows
 from axisoft._backends.torch.elements import KERNELS, by_tiles, gradient_by_tiles
 from axisoft._backends.torch.fallback import formula, gradient_on_numpy, on_numpy
-from axisoft._backends.torch.limits import GRAIN
+from axisoft._backends.torch.limits import GRAIN, STEADY_ACROSS
 from axisoft._backends.torch.namespace import memory, xp
 from axisoft._backends.torch.watch import are_memory, are_plain, is_traced, is_wrapped
 
@@ -145,6 +145,15 @@ def _one_axis(*args):
     return whole and shape is not None and 0 not in shape.shape
 
 
+def _sums_well(arrays, options):
+    """Not one term after another to a dominant one, whose rounding the sum of the result does not tell."""
+    x = arrays[0]
+    if not _one_axis(arrays, options):
+        return False
+    (axis,) = options["axis"]
+    return x.shape[axis] <= STEADY_ACROSS or (axis == x.ndim - 1 and x.is_contiguous())
+
+
 def _is_a_subclass(arrays, options):
     """What answers to a softmax of its own need not have what the formula takes."""
     return not is_traced() and not is_wrapped(arrays[0]) and _one_axis(arrays, options)
@@ -173,7 +182,7 @@ VALUES: dict[tuple[str, str], tuple[Way, ...]] = {
         Way(along_rows.fits_loss, along_rows.loss),
     ),
     ("reduction", "host"): (Way(_is_small_sum, _reduced),),
-    ("softmax", "device"): (Way(_one_axis, _on_device(device.softmax)),),
+    ("softmax", "device"): (Way(_sums_well, _on_device(device.softmax)),),
     ("log_softmax", "device"): (Way(_one_axis, _on_device(device.log_softmax)),),
     ("softmax", "any"): (Way(_is_a_subclass, _on_device(device.softmax)),),
 }
