@@ -71,7 +71,7 @@ BACKENDS = (
     Backend("numpy", "numpy", "array_api_compat.numpy", _numpy, ("float16", "float32", "float64"), ("cpu",), "-",
             "read-only, strided, Fortran-ordered and byte-swapped arrays included"),
     Backend("torch", "torch", "array_api_compat.torch", _torch, _ALL, ("cpu", "cuda"), "`backward()`",
-            "one `autograd.Function` for every op"),
+            "its own kernels, mended where they lose digits"),
     Backend("jax", "jax", "jax.numpy", _jax, _ALL, ("cpu", "cuda"), "`jax.grad`",
             "one jitted dispatch a call; float64 needs `jax_enable_x64`"),
     Backend("cupy", "cupy", "array_api_compat.cupy", _cupy, ("float16", "float32", "float64"), ("cuda",), "-",

@@ -117,8 +117,7 @@ _QUIET = contextvars.Context()
 _QUIET.run(np.seterr, all="ignore")
 
 
-def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), threads=None, **static):
-    """``threads`` : at most as many; None for the limit that the user has set."""
+def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), **static):
     arrays = _plain(arrays)
     x = arrays[0]
     if x.size <= SMALL:
@@ -129,7 +128,7 @@ def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), threads=None, **st
         casts = {"given": given, "dtype": dtype, "out": out, "floats": floats}
         return np.asarray(run(_core.evaluate, _formula, op, arrays, xp=_xp, **casts, **static))
     with np.errstate(all="ignore"):
-        tiled = _Tiled(out, threads, given=given, dtype=dtype, floats=floats)
+        tiled = _Tiled(out, given=given, dtype=dtype, floats=floats)
         return np.asarray(tiled.evaluate(op, arrays, **static))
 
 
@@ -157,11 +156,6 @@ def run(op, arrays, options, threads):
         if arrays[0].size <= SMALL:
             return np.asarray(_formula(op, *arrays, **options))
         return np.asarray(_Tiled(arrays[0].dtype, threads).do(op, *arrays, **options))
-
-
-def of_rows(op, arrays, **options):
-    """An op on some of an array's slices, along memory: without tiles, which go by the number of slices."""
-    return np.asarray(_QUIET.copy().run(_formula, op, *arrays, **options))
 
 
 def pull(op, g, y, arrays, wanted, options, threads):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from axisoft._core.stable import over
+
 Formula = Callable[..., Any]
 
 
@@ -81,13 +83,13 @@ class Op:
 
 
 def elementwise(name: str, formula: Formula, slope: Formula, promise: Promise, gradient_promise: Promise) -> Op:
-    """An op of one array whose derivative at each element is ``slope(x, y, do)``."""
+    """An op of one array whose derivative at each element is ``slope(x, y, do, xp)``, an array of its own."""
 
     def jvp(tangents, y, arrays, do, xp):
-        return slope(*arrays, y, do) * tangents[0]
+        return over("multiply", xp, slope(*arrays, y, do, xp), tangents[0])
 
     def vjp(g, y, arrays, wanted, do, xp):
-        return (slope(*arrays, y, do) * g,)
+        return (over("multiply", xp, slope(*arrays, y, do, xp), g),)
 
     reads = ("x", "y")
     return Op(name, formula, jvp, vjp, ("x",), (promise,), (gradient_promise,), result="element", reads=reads)

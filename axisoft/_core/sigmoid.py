@@ -32,6 +32,8 @@ def log_sigmoid(x, *, xp):
     return over("subtract", xp, xp.minimum(x, 0.0), tail(x, xp))
 
 
-SIGMOID: Op = elementwise("sigmoid", sigmoid, lambda x, y, do: y * do(SIGMOID, -x), Promise(4), Promise(8))
-LOG_SIGMOID = elementwise("log_sigmoid", log_sigmoid, lambda x, y, do: do(SIGMOID, -x), Promise(4), Promise(6))
-SOFTPLUS = elementwise("softplus", softplus, lambda x, y, do: do(SIGMOID, x), Promise(4), Promise(6))
+SIGMOID: Op = elementwise(
+    "sigmoid", sigmoid, lambda x, y, do, xp: over("multiply", xp, do(SIGMOID, -x), y), Promise(4), Promise(8)
+)
+LOG_SIGMOID = elementwise("log_sigmoid", log_sigmoid, lambda x, y, do, xp: do(SIGMOID, -x), Promise(4), Promise(6))
+SOFTPLUS = elementwise("softplus", softplus, lambda x, y, do, xp: do(SIGMOID, x), Promise(4), Promise(6))

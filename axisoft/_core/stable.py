@@ -228,8 +228,8 @@ def others(of, axes, xp, again=True):
     array than before. ``again`` : whether it is used again.
 
     Where a position tells the largest element, it is left out of the sum and put back; infinities and NaN stay, since
-    are not 0 less themselves. Otherwise it has d = 0 and e = 1, and ``e - floor(e)`` leaves it out, with others that
-    have e = 1 too; these are counted. Each of the sums alone would lose digits: of small terms, or of ties.
+    they are not 0 less themselves. Otherwise it has d = 0 and e = 1, and ``e - floor(e)`` leaves it out, with others
+    that have e = 1 too; these are counted. Each of the sums alone would lose digits: of small terms, or of ties.
     """
     e = of.e
     if of.at is not None:

@@ -6,7 +6,7 @@ import torch
 
 from axisoft import _core
 from axisoft._backends.torch import rows
-from axisoft._backends.torch.fallback import wide
+from axisoft._backends.torch.fallback import widened
 from axisoft._backends.torch.limits import LARGE, MANY
 from axisoft._backends.torch.namespace import host
 from axisoft._core.weights import WEIGHTS, read_samples
@@ -24,7 +24,7 @@ def fits(arrays, options):
 
 def fits_gradient(g, y, arrays, options):
     x, where = arrays
-    return where is None and not options.get("zero_if_empty") and _fits_rows(x if y is None else y, options["axis"])
+    return fits((x if y is None else y, where), options)
 
 
 def by(kernel):
@@ -85,7 +85,9 @@ def plain_loss(arrays, options):
 
 def loss(arrays, options):
     x, targets, *others = arrays
-    return _core.OPS["cross_entropy"].formula(x, targets, *wide(others), xp=host, **options)  # asks for the surprisal
+    return _core.OPS["cross_entropy"].formula(
+        x, targets, *widened(others), xp=host, **options
+    )  # asks for the surprisal
 
 
 def plain_loss_gradient(g, y, arrays, options):
@@ -98,7 +100,7 @@ def plain_loss_gradient(g, y, arrays, options):
 def loss_gradient(g, y, arrays, options):
     """A cotangent is one more weight of the sample; a dropped sample has none, whatever its row holds."""
     x, targets, *others = arrays
-    weight, sample_weight, _ = wide(others)
+    weight, sample_weight, _ = widened(others)
     read = {name: options.get(name, False) for name in ("axis", "ignore_index", "checked")}
     known = read_samples(x, targets, weight, sample_weight, xp=host, **read)
     one = torch.empty((), dtype=g.dtype).expand(x.shape)  # for its dtype

@@ -7,11 +7,9 @@ instead of masks, PyTorch's softmax for exponentials, and functions that write o
 
 from __future__ import annotations
 
-import math
-
 import torch
 
-from axisoft._backends.torch.limits import HALF, STEADY_ACROSS, STEADY_IN_LOG_ON_DEVICE, STEADY_ON_DEVICE
+from axisoft._backends.torch.limits import HALF, LOG_HALF, STEADY_ACROSS, STEADY_IN_LOG_ON_DEVICE, STEADY_ON_DEVICE
 from axisoft._backends.torch.namespace import memory
 from axisoft._backends.torch.rows import is_steady as is_steady_along_memory
 from axisoft._core.stable import balanced, dominant
@@ -61,4 +59,4 @@ def log_softmax_gradient(g, y, axis):
         v = torch._log_softmax_backward_data(g, y, axis, y.dtype)
     else:
         v = torch.exp(y).mul_(memory.sum(g, axis, keepdims=True)).neg_().add_(g)
-    return balanced(v, (at, torch.gather(y, axis, at) > -math.log(2.0)), (axis,), memory)
+    return balanced(v, (at, torch.gather(y, axis, at) > LOG_HALF), (axis,), memory)

@@ -1,15 +1,16 @@
-"""Functions of each element: PyTorch's kernels, and the formulas over tiles that stay in the cache."""
+"""Functions of each element: PyTorch's kernels and the formulas, over blocks that stay in the cache."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from axisoft._backends import tiles
-from axisoft._backends.torch.fallback import wide
-from axisoft._backends.torch.limits import GRAIN, HALF, TILE
+from axisoft._backends import numpy, tiles
+from axisoft._backends.torch.fallback import widened
+from axisoft._backends.torch.limits import BLOCK, GRAIN, HALF, SHARED, TILE, VECTOR
 from axisoft._backends.torch.namespace import host
 
 KERNELS: dict[str, Any] = {
@@ -31,41 +32,71 @@ class _Tiles(tiles.Tiles):
         return torch.empty_like(like, dtype=dtype) if shape == tuple(like.shape) else torch.empty(shape, dtype=dtype)
 
 
-def _over_tiles(op, arrays, options, results, dtype, compute):
-    """What ``compute`` makes of the arrays in float32 or float64: of a tile at a time, if there are several."""
+def _over_blocks(op, arrays, options, results, dtype, compute):
+    """What ``compute`` makes of the arrays in float32 or float64, a block at a time.
+
+    A block is less than PyTorch shares out among its threads, so that these take blocks: how an operation would be cut
+    does not show. Where not all arrays lie in memory alike, tiles are cut along the axes.
+    """
     x = arrays[0]
-    reach = TILE // max(x.itemsize, 4)
-    if x.numel() <= reach:
-        return compute(wide((*arrays, *results))).to(dtype)
-    cut = _Tiles(op, arrays, options, reach, host, results)
-    return cut.run("element", dtype, lambda tile, room: compute(wide(tile)))
+    if x.numel() * x.itemsize <= TILE:  # in the cache as a whole; to cut it would cost more
+        return compute(widened((*arrays, *results))).to(dtype)
+    result = torch.empty_like(x, dtype=dtype)
+    flat = [_flat(a, result) for a in (*arrays, *results)]
+    if any(a is None and b is not None for a, b in zip(flat, (*arrays, *results), strict=True)):
+        cut = _Tiles(op, arrays, options, BLOCK, host, results)
+        return cut.run("element", dtype, lambda tile, room: compute(widened(tile)))
+    size = -(-x.numel() // (-(-x.numel() // BLOCK) * VECTOR)) * VECTOR  # blocks of one size, but for the last
+    parts = [itertools.repeat(None) if a is None else a.split(size) for a in (_flat(result, result), *flat)]
+    blocks = list(zip(*parts, strict=False))
+
+    def run(i):
+        room, *block = blocks[i]
+        room.copy_(compute(widened(block)))
+
+    if len(blocks) > SHARED and (threads := torch.get_num_threads()) > 1:
+        numpy.spread(run, len(blocks), threads)
+    else:
+        for i in range(len(blocks)):
+            run(i)
+    return result
 
 
-def by_tiles(op):
+def _flat(a, like):
+    """Its elements in the order of memory, which is that of ``like``; None where it is not."""
+    if a is None or a.shape != like.shape:
+        return None
+    a, strides = a.detach(), a.stride()
+    if strides == like.stride():
+        return a.view(-1) if a.is_contiguous() else a.as_strided((a.numel(),), (1,), a.storage_offset())
+    return None if any(strides) else a.as_strided((a.numel(),), (0,), a.storage_offset())
+
+
+def by_blocks(op):
     def value(arrays, options):
         dtype = torch.float32 if op.weights is not None and arrays[0].dtype in HALF else arrays[0].dtype
-        return _over_tiles(op, arrays, options, (), dtype, lambda tile: op.formula(*tile, xp=host, **options))
+        return _over_blocks(op, arrays, options, (), dtype, lambda block: _do_on_host(op, *block, **options))
 
     return value
 
 
-def gradient_by_tiles(op):
+def gradient_by_blocks(op):
     wanted = (True, *(False,) * (len(op.inputs) - 1))
 
     def gradient(g, y, arrays, options):
-        def compute(tile):
-            *tile, of_g, of_y = tile
+        def compute(block):
+            *block, of_g, of_y = block
             if of_y is None and "y" in op.reads:
-                of_y = op.formula(*tile, xp=host, **options)
-            return op.vjp(of_g, of_y, tuple(tile), wanted, _do_on_host, host, **options)[0]
+                of_y = _do_on_host(op, *block, **options)
+            return op.vjp(of_g, of_y, tuple(block), wanted, _do_on_host, host, **options)[0]
 
-        return _over_tiles(op, arrays, options, (g, y), arrays[0].dtype, compute)
+        return _over_blocks(op, arrays, options, (g, y), arrays[0].dtype, compute)
 
     return gradient
 
 
 def _do_on_host(op, *arrays, **options):
-    """Of a few elements by PyTorch's kernel, which is one call."""
+    """PyTorch's kernel, where there is one and no threads share it: a single call."""
     if op.name in KERNELS and arrays[0].numel() < GRAIN:
         return KERNELS[op.name](*arrays)
     return op.formula(*arrays, xp=host, **options)

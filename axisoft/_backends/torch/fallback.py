@@ -6,7 +6,7 @@ import torch
 
 from axisoft import _core
 from axisoft._backends import numpy
-from axisoft._backends.torch.limits import HALF
+from axisoft._backends.torch.limits import HALF, wide
 from axisoft._backends.torch.namespace import memory
 
 
@@ -19,21 +19,21 @@ def formula(space, do):
     def last_gradient(op, g, y, arrays, wanted, options):
         given = _in_float32(op, arrays)
         if y is None and "y" in op.reads:
-            y = op.formula(*given, xp=space, **options)
-        return _as(arrays, op.vjp(*wide((g, y)), tuple(given), wanted, do, space, **options))
+            y = do(op, *given, **options)
+        return _as(arrays, op.vjp(*widened((g, y)), tuple(given), wanted, do, space, **options))
 
     return last, last_gradient
 
 
-def wide(arrays):
-    return [a.float() if a is not None and a.dtype in HALF else a for a in arrays]
+def widened(arrays):
+    return [wide(a) for a in arrays]
 
 
 def _in_float32(op, arrays):
     x = arrays[0]
     if op.name in ("weights", "binary_weights"):  # the shape of the logits tells, and no more
         x = torch.empty((), dtype=torch.float32 if x.dtype in HALF else x.dtype, device=x.device).expand(x.shape)
-    return wide([x, *arrays[1:]])
+    return widened([x, *arrays[1:]])
 
 
 def _as(arrays, found):
@@ -50,13 +50,11 @@ def on_numpy(op, arrays, options):
 
 def gradient_on_numpy(op, g, y, arrays, wanted, options):
     if op.result is None:
-        return _as(
-            arrays, op.vjp(*wide((g, y)), tuple(wide(arrays)), wanted, _core.by_formula(memory), memory, **options)
-        )
+        return _plain_gradient(op, g, y, arrays, wanted, options)
     given = _in_float32(op, arrays)
     if y is None and "y" in op.reads:
         y = on_numpy(op, given, options)
-    *given, g, y = _to_numpy((*given, *wide((g, y))))
+    *given, g, y = _to_numpy((*given, *widened((g, y))))
     if given[0] is None:  # not read but for its shape
         given[0] = y
     found = numpy.pull(op, g, y, given, wanted, options, torch.get_num_threads())
@@ -65,3 +63,6 @@ def gradient_on_numpy(op, g, y, arrays, wanted, options):
 
 def _to_numpy(arrays):
     return [None if a is None else a.detach().resolve_neg().numpy() for a in arrays]
+
+
+_, _plain_gradient = formula(memory, _core.by_formula(memory))

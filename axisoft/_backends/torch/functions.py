@@ -9,6 +9,7 @@ import torch
 from torch._C import _functorch
 from torch.autograd import forward_ad
 
+from axisoft._backends.torch.fallback import formula
 from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp
 from axisoft._backends.torch.watch import are_plain, is_traced, varies
@@ -42,7 +43,7 @@ class _Step(torch.autograd.Function):
             g = (g / max(ctx.shape.numel(), 1) if ctx.how == "mean" else g).expand(ctx.shape)
         # Gradients are on where the result may be differentiated again.
         if torch.is_grad_enabled():
-            return None, None, None, *_again(op, g, y, arrays, wanted, options)
+            return None, None, None, *_again(op, g, y, tuple(arrays), wanted, options)
         where = ctx.where if are_plain((g,)) else None  # what is saved is where it was
         return None, None, None, *pull(op, g, y, tuple(arrays), wanted, options, where)
 
@@ -53,16 +54,6 @@ def reduced(y, how, where):
 
 # What ``_Step.apply`` comes to where torch.func has no part in any of the tensors.
 _apply = super(torch.autograd.Function, _Step).apply
-
-
-def _again(op, g, y, arrays, wanted, options):
-    """A rule whose steps are recorded."""
-    wide = [a.float() if a is not None and a.dtype in HALF else a for a in arrays]
-    if y is None and "y" in op.reads:
-        y = do(op, *wide, **options)
-    g = g.float() if g.dtype in HALF else g
-    found = op.vjp(g, y, tuple(wide), wanted, do, xp, **options)
-    return [b if b is None or a is None else b.to(a.dtype) for a, b in zip(arrays, found, strict=True)]
 
 
 class _Bound:
@@ -164,6 +155,10 @@ def do(op, *arrays, **options):
     if forward_ad._current_level >= 0 or _functorch.maybe_current_level() is not None:
         return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
     return _Step.apply(op, options, "none", *arrays)  # which knows what torch.func has left behind
+
+
+# A rule whose steps are recorded.
+_, _again = formula(xp, do)
 
 
 def step(op, arrays, options, how):

@@ -6,6 +6,8 @@ and by the calls named here.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 # What is computed in float32 and rounded once.
@@ -26,6 +28,12 @@ STEADY_IN_LOG_ON_DEVICE = 1 << 15
 # of a sum to one number, and of its sigmoid. Rows that lie along memory are one thread's each, and sums of them too.
 GRAIN = 1 << 15
 
+# Elements of a block of what is computed element by element, at most: below the grain, and a multiple of what vectors
+# take. And so many blocks are done by one thread before others are up.
+VECTOR = 64
+BLOCK = GRAIN - VECTOR
+SHARED = 8
+
 # Bytes of a tile: what is made of it on the way is found in the cache. A product of 2**20 elements of float32 takes
 # 440 us, of 16 times 2**16 100.
 TILE = 1 << 19
@@ -42,3 +50,10 @@ LIKELY = 0.9
 FAR = 8.0
 # Below this a probability may be 0, though its logarithm is far from -inf.
 TINY = 1e-30
+# The logarithm of 1/2, above which an element is dominant.
+LOG_HALF = -math.log(2.0)
+
+
+def wide(x):
+    """In the dtype that is computed in."""
+    return x.float() if x is not None and x.dtype in HALF else x

@@ -18,9 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from axisoft._backends.torch.limits import FAR, GRAIN, HALF, LIKELY, STEADY, TILE, TINY, UNSURE
-
-HALF_LOG = -math.log(2.0)
+from axisoft._backends.torch.limits import FAR, GRAIN, HALF, LIKELY, LOG_HALF, STEADY, TILE, TINY, UNSURE, wide
 
 
 def flat(x):
@@ -49,10 +47,6 @@ def _tiles(x, *others):
     return zip(*(a.split(length) for a in (x, *others)), strict=True)
 
 
-def _wide(x):
-    return x.float() if x.dtype in HALF else x
-
-
 def _has_nan(x):
     return math.isnan(np.max(x.numpy()))
 
@@ -79,13 +73,13 @@ def log_softmax(x):
     result = torch.empty_like(x)
     for tile, room in _tiles(x, result):
         # PyTorch's kernel rounds the sum of a slice to half precision: 100 000 equal entries have none in float16.
-        y = torch.log_softmax(_wide(tile), 1, out=None if x.dtype in HALF else room)
+        y = torch.log_softmax(wide(tile), 1, out=None if x.dtype in HALF else room)
         top = torch.amax(y, 1).numpy()
         if not top.max() < -UNSURE:
             unsure = np.nonzero(~(top < -UNSURE))[0]
             values = y.numpy()
             at = np.argmax(values[unsure], 1)
-            e = torch.softmax(_wide(tile[torch.from_numpy(unsure)]), 1)
+            e = torch.softmax(wide(tile[torch.from_numpy(unsure)]), 1)
             own, rest, *_ = _without(e, torch.from_numpy(at))
             # NaN stays: it is what the sum of the others is not.
             values[unsure, at] = 0.0 - np.log1p(rest / own)
@@ -106,7 +100,7 @@ def logsumexp(x):
     """A value a slice, in one axis."""
     found = []
     for (tile,) in _tiles(x):
-        m, log_s = _largest_and_log_sum(_wide(tile))
+        m, log_s = _largest_and_log_sum(wide(tile))
         found.append(torch.from_numpy(np.where(np.isfinite(m), m + log_s, m)))
     return (found[0] if len(found) == 1 else torch.cat(found)).to(x.dtype)
 
@@ -126,7 +120,7 @@ def _largest_and_log_sum(x):
 
 def surprisal(x, index):
     """``-log softmax(x)[index]``, in float32 of half precision; index and result have one axis."""
-    found = [_surprisal(_wide(tile), at) for tile, at in _tiles(x, index)]
+    found = [_surprisal(wide(tile), at) for tile, at in _tiles(x, index)]
     return found[0] if len(found) == 1 else torch.cat(found)
 
 
@@ -215,7 +209,7 @@ def log_softmax_gradient(g, y):
             torch._log_softmax_backward_data(of_g, of_y, 1, y.dtype, out=v)
         else:
             torch.exp(of_y, out=v).mul_(-sum_of_rows(of_g)).add_(of_g)
-        _balance(v, of_y, HALF_LOG)
+        _balance(v, of_y, LOG_HALF)
     return result
 
 
@@ -235,7 +229,7 @@ def logsumexp_gradient(g, x):
     """``p g``; 0 where all of a slice is -inf."""
     result = torch.empty_like(x)
     for tile, of_g, v in _tiles(x, g, result):
-        tile = _wide(tile)
+        tile = wide(tile)
         p = torch.softmax(tile, 1)
         of_g = of_g if is_steady(x) else of_g / sum_of_rows(p)
         y = p * of_g
@@ -254,7 +248,7 @@ def logit_gradient(x, index, factor):
     """
     result = torch.empty_like(x)
     for tile, room, at, by in _tiles(x, result, index, factor):
-        p = torch.softmax(_wide(tile), 1, out=None if x.dtype in HALF else room)
+        p = torch.softmax(wide(tile), 1, out=None if x.dtype in HALF else room)
         own, rest, values, place = _without(p, at)
         scale = by.numpy() / (own + rest)
         p.mul_(torch.from_numpy(scale)[:, None])

@@ -10,7 +10,6 @@ float16 and bfloat16 stay what they are up to here. A way computes them in float
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +19,9 @@ from torch.nn import functional
 
 from axisoft import _core
 from axisoft._backends.torch import along_rows, device, rows
-from axisoft._backends.torch.elements import KERNELS, by_tiles, gradient_by_tiles
+from axisoft._backends.torch.elements import KERNELS, by_blocks, gradient_by_blocks
 from axisoft._backends.torch.fallback import formula, gradient_on_numpy, on_numpy
-from axisoft._backends.torch.limits import GRAIN, STEADY_ACROSS
+from axisoft._backends.torch.limits import GRAIN, LOG_HALF, STEADY_ACROSS
 from axisoft._backends.torch.namespace import memory, xp
 from axisoft._backends.torch.watch import are_memory, are_plain, is_traced, is_wrapped
 
@@ -90,7 +89,7 @@ def _softmax_with_graph(arrays, options):
 
 def _log_softmax_with_graph(arrays, options):
     y = torch.log_softmax(arrays[0], arrays[0].ndim - 1)
-    return y if y.detach().numpy().max() < -math.log(2.0) else None
+    return y if y.detach().numpy().max() < LOG_HALF else None
 
 
 def _loss_with_graph(arrays, options):
@@ -208,10 +207,10 @@ GRAPHS = {
 for _name, _kernel in KERNELS.items():
     _run = lambda arrays, options, kernel=_kernel: kernel(*arrays)
     _op = _core.OPS[_name]
-    VALUES[_name, "host"] = (Way(_is_short, _run), Way(_always, by_tiles(_op)))
+    VALUES[_name, "host"] = (Way(_is_short, _run), Way(_always, by_blocks(_op)))
     VALUES[_name, "device"] = (Way(_always, _run),)
     VALUES[_name, "any"] = (Way(_shows_no_threads, _run),)
-    GRADIENTS[_name, "host"] = (Way(_always, gradient_by_tiles(_op)),)
+    GRADIENTS[_name, "host"] = (Way(_always, gradient_by_blocks(_op)),)
 _BINARY = _core.OPS["binary_cross_entropy_with_logits"]
-VALUES[_BINARY.name, "host"] = (Way(_always, by_tiles(_BINARY)),)
-GRADIENTS[_BINARY.name, "host"] = (Way(_always, gradient_by_tiles(_BINARY)),)
+VALUES[_BINARY.name, "host"] = (Way(_always, by_blocks(_BINARY)),)
+GRADIENTS[_BINARY.name, "host"] = (Way(_always, gradient_by_blocks(_BINARY)),)
