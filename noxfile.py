@@ -43,8 +43,8 @@ if shutil.which("pyenv"):  # its python3.12 runs only where 3.12 is among the ch
     os.environ.setdefault("PYENV_VERSION", ":".join(versions))
 
 
-def group(name: str) -> list[str]:
-    return nox.project.dependency_groups(PYPROJECT, name)
+def group(*names: str) -> list[str]:
+    return nox.project.dependency_groups(PYPROJECT, *names)
 
 
 def install(session: nox.Session, *requirements: str) -> None:
