@@ -70,6 +70,9 @@ class Counted(np.ndarray):
             move(*args, *options.values(), *([] if y is None else [y]))
         return None if y is None else counted(y)
 
+    def argmax(self, *args, **options):
+        return np.argmax(self, *args, **options)
+
     def astype(self, dtype, **options):
         y = plain(self).astype(dtype, **options)
         if not np.may_share_memory(y, plain(self)):

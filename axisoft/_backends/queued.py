@@ -55,6 +55,12 @@ class Namespace:
         x[self._places(x, index, axis)] = value
         return x
 
+    def add_over(self, x, index, number, axis):
+        if x.size >= UNCOUNTED:
+            return x + self.where(classes(x, axis, self) == index, number, 0.0)
+        x[self._places(x, index, axis)] += number
+        return x
+
     def _places(self, x, index, axis):
         """What to index with: all combinations of the other axes, and ``index`` along this one."""
         rest = (1,) * (x.ndim - 1)

@@ -49,9 +49,13 @@ def over_classes(
 
 def _left_out(more: tuple[Any, ...], options: dict[str, Any]) -> bool:
     """Whether nothing but the arrays is given."""
-    if any(a is not None for a in more):
-        return False
-    return all(type(value) is float and value == 0.0 for value in options.values())
+    for a in more:
+        if a is not None:
+            return False
+    for value in options.values():  # noqa: SIM110
+        if type(value) is not float or value != 0.0:
+            return False
+    return True
 
 
 _BELOW = {"label_smoothing": 1.0, "z_loss": math.inf}

@@ -14,6 +14,11 @@ from axisoft._core.weights import times
 
 def binary_cross_entropy(x, targets, pos_weight, sample_weight, *, xp):
     """``f (a softplus(-x) + b softplus(x))`` with a = pos_weight * target and b = 1 - target."""
+    if pos_weight is None and hasattr(xp, "between") and hasattr(xp, "is_free_of_nan"):
+        up = xp.maximum(x, 0.0)
+        y = over("add", xp, tail(x, xp), xp.between(up, up - x, targets))
+        if xp.is_free_of_nan(y):
+            return _weighted(sample_weight, y, xp)
     a, b = times(pos_weight, targets), 1.0 - targets
     both = None if pos_weight is None else a + b  # 1 otherwise
     if hasattr(xp, "is_free_of_nan"):
@@ -38,10 +43,9 @@ def _weighted(factor, y, xp):
 def _binary_slopes(arrays, wanted, do, xp):
     """The derivative of each element's loss along each of its arrays; None where it is not wanted."""
     x, targets, pos_weight, sample_weight = arrays
-    a, b = times(pos_weight, targets), 1.0 - targets
     slopes = [None] * 4
     if wanted[0]:
-        slopes[0] = _weighted(sample_weight, _difference(x, a, b, do, xp), xp)
+        slopes[0] = _weighted(sample_weight, _difference(x, targets, pos_weight, do, xp), xp)
     if wanted[1]:
         slopes[1] = _weighted(sample_weight, _weighted(pos_weight, do(SOFTPLUS, -x), xp) - do(SOFTPLUS, x), xp)
     if wanted[2]:
@@ -52,10 +56,13 @@ def _binary_slopes(arrays, wanted, do, xp):
     return slopes
 
 
-def _difference(x, a, b, do, xp):
+def _difference(x, targets, pos_weight, do, xp):
     """``b sigmoid(x) - a sigmoid(-x)``."""
-    up, down = (over("multiply", xp, do(SIGMOID, z), c) for z, c in ((x, b), (-x, a)))
-    return over("subtract", xp, up, down)
+    up, down = do(SIGMOID, x), do(SIGMOID, -x)
+    if pos_weight is None and hasattr(xp, "between"):
+        return xp.between(up, over("negative", xp, down), targets)
+    up = over("multiply", xp, up, 1.0 - targets)
+    return over("subtract", xp, up, over("multiply", xp, down, times(pos_weight, targets)))
 
 
 def _dead(slope, arrays, xp):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from axisoft._core.stable import over
@@ -57,7 +57,8 @@ class Op:
         option ``axis`` (or, with ``keepdims``, all but its length of 1) is gone, ``"slice"``. ``None`` if it cannot.
     per : what each array has a value for, by broadcasting: ``"element"``, ``"slice"`` or, a vector along the axis,
         ``"class"``. A slice's may have the shape of the first array after all: targets that are probabilities.
-    reads : which inputs ``vjp`` reads, and ``"y"`` if it reads the result; all inputs unless told otherwise.
+    reads : which inputs ``vjp`` reads, and ``"y"`` if it reads the result; all inputs unless told otherwise. The two
+        after it say the same by position.
     """
 
     name: str
@@ -71,12 +72,16 @@ class Op:
     result: str | None = None
     per: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    reads_inputs: tuple[bool, ...] = field(init=False)
+    reads_result: bool = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.per:
             object.__setattr__(self, "per", ("element",) * len(self.inputs))
         if not self.reads:
             object.__setattr__(self, "reads", self.inputs)
+        object.__setattr__(self, "reads_inputs", tuple(name in self.reads for name in self.inputs))
+        object.__setattr__(self, "reads_result", "y" in self.reads)
 
     def __repr__(self) -> str:
         return f"Op({self.name!r})"

@@ -12,20 +12,23 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     is_number(n)             whether a length is known; those that are ints, unless it says otherwise
     sized                    true if every length is
     over(name, a, *others)   the function of that name, written over a
-    position(x, axes)        where the largest element of each slice is, an index along the axis; None where its value
-                             is the cheaper mark
+    position(x, axes)        where the largest element of each slice is, as an index along the axis or in whatever way
+                             take_along_axis, put_over and add_over take it; None where its value is the cheaper mark
     exponentials(x, axes)    exp(x - m) but for a factor per slice, by one kernel of the library's; None where it has
                              none
     within(index, n)         the index, clipped to what is below n
     exp_below(x, shift)      exp(x - shift), by one kernel
     product(c, t)            c * t, 0 where c is 0 whatever t is, by one kernel
     none(mask)               whether it can be told here and now that the mask is False throughout
+    between(a, b, t)         (1 - t) a + t b, as accurate as its terms where t is in [0, 1] and all is finite, by one
+                             kernel
     is_free_of_nan(x)        whether it can be told here and now that nothing is NaN; a no need not mean that there is
     where_true(mask, function, y, x, axes)
                              y, but ``function(x, axes)`` in the slices where the mask holds; it can look at the mask,
                              and so needs to call the function on those slices alone
-    put_over(x, index, value, axis)
-                             x with ``x[index] = value`` along the axis, written over x
+    put_over(x, index, value, axis), add_over(x, index, number, axis)
+                             x with ``x[index] = value`` along the axis, or with a number added there, written over x;
+                             the second with position, unless exponentials has an answer
     surprisal(x, index, axis)
                              -log softmax(x)[index] by a kernel of the library that means the same; None where it has
                              none for such an x
@@ -89,7 +92,9 @@ def expand(a, axes, xp):
 
 def total(x, axes, xp):
     """Sum over ``axes``, accurate whatever their lengths and the memory order."""
-    return totals((x,), axes, xp)[0]
+    for axis in axes:
+        x = xp.sums((x,), axis)[0] if hasattr(xp, "sums") else _total(x, axis, xp)
+    return x
 
 
 def totals(arrays, axes, xp):
@@ -100,8 +105,10 @@ def totals(arrays, axes, xp):
 
 
 def _total(x, axis, xp):
+    if hasattr(xp, "sums_in_pairs") and xp.sums_in_pairs(x, axis):
+        return xp.sum(x, axis=axis, keepdims=True)
     n = length(x, axis, xp)
-    if n is None or n <= SHORT or (hasattr(xp, "sums_in_pairs") and xp.sums_in_pairs(x, axis)):
+    if n is None or n <= SHORT:
         return xp.sum(x, axis=axis, keepdims=True)
     rows = n // FOLD
     parts = [cut(x, axis, i * rows, (i + 1) * rows) for i in range(FOLD)]
@@ -158,7 +165,10 @@ def shifted(x, axes, xp, *, empty=None, mark=True):
     is of use; it is None where it is not, or where the value is cheaper to find.
     """
     at = xp.position(x, axes) if mark and hasattr(xp, "position") else None
-    m = x if not axes else xp.max(x, axis=axes, keepdims=True) if at is None else pick(x, at, axes[0], xp)
+    if at is not None:
+        m = xp.take_along_axis(x, at, axis=axes[0])
+    else:
+        m = xp.max(x, axis=axes, keepdims=True) if axes else x
     # Where it may be formed, inf - inf is that NaN, and finite - inf makes a slice NaN by way of its sum.
     shift = m if getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, math.nan)
     if empty is not None:
@@ -214,13 +224,14 @@ def exponentials(x, axes, xp, *, empty=None, distances=False):
     e = xp.exponentials(x, axes) if empty is None and hasattr(xp, "exponentials") else None
     if e is not None:
         at = xp.position(x, axes)
-        m = pick(x, at, axes[0], xp)
-        top = pick(e, at, axes[0], xp)
-        return Exponentials(m, m, at, below(x, m, xp) if distances else None, e, top, top)
+        m = xp.take_along_axis(x, at, axis=axes[0])
+        e_m = xp.take_along_axis(e, at, axis=axes[0])
+        return Exponentials(m, m, at, below(x, m, xp) if distances else None, e, e_m, e_m)
     m, shift, at = shifted(x, axes, xp, empty=empty)
     d = below(x, shift, xp) if distances else None
     e = xp.exp(d) if distances else exp_below(x, shift, xp)
-    return Exponentials(m, shift, at, d, e, 1.0 if at is None else xp.exp(m - shift), None)
+    # Of an empty slice it is 0.
+    return Exponentials(m, shift, at, d, e, 1.0 if at is None or empty is None else xp.exp(m - shift), None)
 
 
 def others(of, axes, xp, again=True):
@@ -234,6 +245,10 @@ def others(of, axes, xp, again=True):
     e = of.e
     if of.at is not None:
         (axis,) = axes
+        if isinstance(of.top, float):
+            e = xp.add_over(e, of.at, -of.top, axis)
+            rest = total(e, axes, xp)
+            return rest, xp.add_over(e, of.at, of.top, axis) if again else None
         e = put(e, of.at, of.top - of.top, axis, xp)
         rest = total(e, axes, xp)
         rest = rest if of.factor is None else rest / of.factor
@@ -254,7 +269,7 @@ def divisor(of, rest):
 def dominant(p, axes, xp):
     """Where p > 1/2, which only one element of a slice can be: an index, and whether it is; or None, and a mark."""
     at = xp.position(p, axes) if hasattr(xp, "position") else None
-    return (None, majority(p, 1.0, xp)) if at is None else (at, pick(p, at, axes[0], xp) > 0.5)
+    return (None, majority(p, 1.0, xp)) if at is None else (at, xp.take_along_axis(p, at, axis=axes[0]) > 0.5)
 
 
 def majority(e, s, xp):
@@ -283,7 +298,7 @@ def balanced(v, large, axes, xp):
     if at is None:
         return xp.where(is_large, v - total(v, axes, xp), v)
     (axis,) = axes
-    own = pick(v, at, axis, xp)
+    own = xp.take_along_axis(v, at, axis=axis)
     v = put(v, at, xp.zeros_like(own), axis, xp)
     return put(v, at, xp.where(is_large, -total(v, axes, xp), own), axis, xp)
 

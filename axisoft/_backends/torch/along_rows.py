@@ -7,7 +7,7 @@ import torch
 from axisoft import _core
 from axisoft._backends.torch import rows
 from axisoft._backends.torch.fallback import widened
-from axisoft._backends.torch.limits import LARGE, MANY
+from axisoft._backends.torch.limits import FEW, LARGE, MANY
 from axisoft._backends.torch.namespace import host
 from axisoft._core.weights import WEIGHTS, read_samples
 
@@ -76,11 +76,15 @@ def fits_plain_loss(arrays, options):
     )
 
 
-def plain_loss(arrays, options):
+def plain_loss(arrays, options, shared=None):
     x, targets, *_ = arrays
     if x.ndim == 2:
-        return rows.surprisal(x, targets)
+        return rows.surprisal(x, targets, shared)
     return rows.surprisal(rows.flat(x), targets.reshape(-1)).view(targets.shape)
+
+
+def fits_few(arrays, options):
+    return arrays[0].numel() <= FEW and fits(arrays, options)
 
 
 def loss(arrays, options):

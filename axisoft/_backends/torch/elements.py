@@ -86,7 +86,7 @@ def gradient_by_blocks(op):
     def gradient(g, y, arrays, options):
         def compute(block):
             *block, of_g, of_y = block
-            if of_y is None and "y" in op.reads:
+            if of_y is None and op.reads_result:
                 of_y = _do_on_host(op, *block, **options)
             return op.vjp(of_g, of_y, tuple(block), wanted, _do_on_host, host, **options)[0]
 

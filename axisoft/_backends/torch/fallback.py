@@ -18,7 +18,7 @@ def formula(space, do):
 
     def last_gradient(op, g, y, arrays, wanted, options):
         given = _in_float32(op, arrays)
-        if y is None and "y" in op.reads:
+        if y is None and op.reads_result:
             y = do(op, *given, **options)
         return _as(arrays, op.vjp(*widened((g, y)), tuple(given), wanted, do, space, **options))
 
@@ -52,7 +52,7 @@ def gradient_on_numpy(op, g, y, arrays, wanted, options):
     if op.result is None:
         return _plain_gradient(op, g, y, arrays, wanted, options)
     given = _in_float32(op, arrays)
-    if y is None and "y" in op.reads:
+    if y is None and op.reads_result:
         y = on_numpy(op, given, options)
     *given, g, y = _to_numpy((*given, *widened((g, y))))
     if given[0] is None:  # not read but for its shape

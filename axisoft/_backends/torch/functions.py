@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch._C import _functorch
@@ -12,44 +14,49 @@ from torch.autograd import forward_ad
 from axisoft._backends.torch.fallback import formula
 from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp
-from axisoft._backends.torch.watch import are_plain, is_traced, varies
-from axisoft._backends.torch.ways import place, pull, run, with_graph
+from axisoft._backends.torch.watch import are_plain, is_traced, requires_gradient, varies
+from axisoft._backends.torch.ways import place, pull, run
 from axisoft._core import REDUCTION
 
 
 class _Step(torch.autograd.Function):
     """Backward, again and again; of a step of training, which is cheaper than all that PyTorch can do with a Function.
 
-    ``how`` : the reduction, whose weights are all one. What is kept is what the rule reads, the result or the input; of
-    half precision the input, since its result is rounded.
+    call : the op, its options, the reduction, whose weights are all one, and the place of the arrays. What is kept is
+    what the rule reads, the result or the input; of half precision the input, since its result is rounded.
     """
 
     @staticmethod
-    def forward(ctx, op, options, how, *arrays):
-        where = place(arrays)
-        y = run(op, arrays, options, where)
-        half = arrays[0].dtype in HALF
-        kept = [a if half or name in op.reads else None for name, a in zip(op.inputs, arrays, strict=False)]
-        ctx.save_for_backward(y if not half and "y" in op.reads else None, *kept)
-        ctx.op, ctx.options, ctx.how, ctx.shape = op, options, how, y.shape
-        ctx.where = where
-        return reduced(y, how, where)
+    def forward(ctx, call, *arrays):
+        op, options, how, where = call
+        shared: list[Callable[..., Any]] = []
+        y = run(op, arrays, options, where, shared)
+        if arrays[0].dtype in HALF:
+            ctx.save_for_backward(None, *arrays)
+        else:
+            kept = [a if reads else None for a, reads in zip(arrays, op.reads_inputs, strict=False)]
+            ctx.save_for_backward(y if op.reads_result else None, *kept)
+        ctx.call, ctx.shared, ctx.shape = call, shared, y.shape
+        return y if how == "none" else reduced(y, how, where)
 
     @staticmethod
     def backward(ctx, g):
         y, *arrays = ctx.saved_tensors
-        op, options, wanted = ctx.op, ctx.options, ctx.needs_input_grad[3:]
-        if ctx.how != "none":
-            g = (g / max(ctx.shape.numel(), 1) if ctx.how == "mean" else g).expand(ctx.shape)
+        op, options, how, where = ctx.call
+        wanted = ctx.needs_input_grad[1:]
+        if how != "none":
+            g = (g / max(ctx.shape.numel(), 1) if how == "mean" else g).expand(ctx.shape)
         # Gradients are on where the result may be differentiated again.
         if torch.is_grad_enabled():
-            return None, None, None, *_again(op, g, y, tuple(arrays), wanted, options)
-        where = ctx.where if are_plain((g,)) else None  # what is saved is where it was
-        return None, None, None, *pull(op, g, y, tuple(arrays), wanted, options, where)
+            return None, *_again(op, g, y, tuple(arrays), wanted, options)
+        where = where if are_plain((g,)) else None  # what is saved is where it was
+        if ctx.shared and where and not any(wanted[1:]):
+            return None, ctx.shared[0](g), *[None] * (len(wanted) - 1)
+        return None, *pull(op, g, y, tuple(arrays), wanted, options, where)
 
 
 def reduced(y, how, where):
-    return y if how == "none" else run(REDUCTION, (y, None), {"mean": how == "mean"}, where)
+    return run(REDUCTION, (y, None), {"mean": how == "mean"}, where)
 
 
 # What ``_Step.apply`` comes to where torch.func has no part in any of the tensors.
@@ -154,7 +161,7 @@ def do(op, *arrays, **options):
         return run(op, arrays, options)
     if forward_ad._current_level >= 0 or _functorch.maybe_current_level() is not None:
         return _Apply.apply(_bound(op, tuple(options.items())), *arrays)
-    return _Step.apply(op, options, "none", *arrays)  # which knows what torch.func has left behind
+    return _Step.apply((op, options, "none", place(arrays)), *arrays)  # which knows what torch.func has left behind
 
 
 # A rule whose steps are recorded.
@@ -163,12 +170,10 @@ _, _again = formula(xp, do)
 
 def step(op, arrays, options, how):
     """An op and its sum or mean, without weights, of tensors in the host's memory."""
-    if not varies(arrays):
-        return reduced(run(op, arrays, options, "host"), how, "host")
-    if forward_ad._current_level < 0:
-        y = with_graph(op, arrays, options)
-        if y is None:
-            return _apply(op, options, how, *arrays)
-        return reduced(y, how, "host")
-    y = do(op, *arrays, **options)
-    return y if how == "none" else do(REDUCTION, y, None, mean=how == "mean")
+    if forward_ad._current_level >= 0:
+        y = do(op, *arrays, **options)
+        return y if how == "none" else do(REDUCTION, y, None, mean=how == "mean")
+    if torch.is_grad_enabled() and requires_gradient(arrays):
+        return _apply((op, options, how, "host"), *arrays)
+    y = run(op, arrays, options, "host")
+    return y if how == "none" else reduced(y, how, "host")

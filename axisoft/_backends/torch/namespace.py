@@ -126,6 +126,11 @@ class _Memory(_Any):
     def product(cls, coefficient, t):
         return cls.alive(t, coefficient).mul_(coefficient)
 
+    @staticmethod
+    def between(a, b, t):
+        """From a for t below 1/2, and from b above: nothing cancels but where the terms do."""
+        return torch.lerp(a, b, t) if t.dtype == a.dtype else (1.0 - t) * a + t * b
+
 
 class _Host(_Memory):
     """Of tensors in the host's memory. Masks are to be avoided: they take up to forty times as long as a sum."""
@@ -151,6 +156,7 @@ _OVER: dict[str, Any] = {
     "exp": torch.Tensor.exp_,
     "log1p": torch.Tensor.log1p_,
     "multiply": torch.Tensor.mul_,
+    "negative": torch.Tensor.neg_,
     "reciprocal": torch.Tensor.reciprocal_,
     "subtract": torch.Tensor.sub_,
 }

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from axisoft._backends.torch.limits import FAR, GRAIN, HALF, LIKELY, LOG_HALF, STEADY, TILE, TINY, UNSURE, wide
+from axisoft._backends.torch.limits import BLOCK, FEW, GRAIN, HALF, LOG_HALF, STEADY, TILE, TINY, UNSURE, wide
 
 
 def flat(x):
@@ -39,6 +39,16 @@ def sum_of_rows(x):
     return torch.sum(x, 1, keepdim=True)
 
 
+def sum_of_all(x):
+    """Of a tensor; the threads share out rows that do not depend on their number."""
+    x = x.reshape(-1)
+    if x.shape[0] < GRAIN:
+        return torch.sum(x)
+    count = x.shape[0] // BLOCK
+    whole = sum_of_all(torch.sum(x[: count * BLOCK].view(count, BLOCK), 1))
+    return whole + torch.sum(x[count * BLOCK :])
+
+
 def _tiles(x, *others):
     """One after another; and the whole, where it is one."""
     if x.numel() * 8 <= TILE:
@@ -48,7 +58,7 @@ def _tiles(x, *others):
 
 
 def _has_nan(x):
-    return math.isnan(np.max(x.numpy()))
+    return math.isnan(np.maximum.reduce(x.numpy(), None))  # np.max is a call more
 
 
 # Values --------------------------------------------------------------------------------------------------------------
@@ -76,16 +86,29 @@ def log_softmax(x):
         y = torch.log_softmax(wide(tile), 1, out=None if x.dtype in HALF else room)
         top = torch.amax(y, 1).numpy()
         if not top.max() < -UNSURE:
-            unsure = np.nonzero(~(top < -UNSURE))[0]
-            values = y.numpy()
-            at = np.argmax(values[unsure], 1)
-            e = torch.softmax(wide(tile[torch.from_numpy(unsure)]), 1)
-            own, rest, *_ = _without(e, torch.from_numpy(at))
-            # NaN stays: it is what the sum of the others is not.
-            values[unsure, at] = 0.0 - np.log1p(rest / own)
+            _mend_largest(y.numpy(), wide(tile).numpy(), top)
         if x.dtype in HALF:
             room.copy_(y)
     return result
+
+
+def _mend_largest(y, x, top):
+    """The largest element of a slice where it is not far below 0: made of the others. NaN stays."""
+    unsure = np.nonzero(~(top < -UNSURE))[0]
+    *_, place, rest = _others(x[unsure])
+    y[unsure, place[1]] = 0.0 - np.log1p(rest)
+
+
+def _others(x):
+    """Of NumPy's rows: ``x - m``, its exponential without its largest element, where that is, and the sum; NaN in a row
+    with NaN or infinities."""
+    at = np.argmax(x, 1)
+    place = np.arange(len(at)), at
+    with np.errstate(all="ignore"):
+        d = x - x[place][:, None]
+        e = np.exp(d)
+    e[place] -= 1.0
+    return d, e, place, sum_of_rows(torch.from_numpy(e)).numpy()[:, 0]
 
 
 def _log_softmax_of_many(x):
@@ -112,55 +135,63 @@ def _largest_and_log_sum(x):
     rest = sum_of_rows(p).numpy()[:, 0] / largest - 1.0
     confident = np.nonzero(rest < 0.9)[0]  # so that the largest is above 1/2, and none else
     if len(confident):
-        some = p[torch.from_numpy(confident)]
-        own, others, *_ = _without(some, torch.from_numpy(np.argmax(some.numpy(), 1)))
+        some = p.numpy()[confident]
+        own, others, _ = _without(some, np.argmax(some, 1))
         rest[confident] = others / own
     return torch.amax(x, 1).numpy(), np.log1p(rest)
 
 
-def surprisal(x, index):
-    """``-log softmax(x)[index]``, in float32 of half precision; index and result have one axis."""
+def surprisal(x, index, shared=None):
+    """``-log softmax(x)[index]``, in float32 of half precision; index and result have one axis.
+
+    shared : of few elements it gets the gradient, as a function of the factors.
+    """
+    if x.numel() <= FEW:
+        d, *parts = _others(wide(x).numpy())
+        e, place, rest = parts
+        target = place[0], index.numpy()
+        if shared is not None:
+            shared.append(lambda factor: _gradient_of_few(e, place, target, factor.numpy(), x.dtype))
+        return torch.from_numpy(np.log1p(rest) - d[target])
     found = [_surprisal(wide(tile), at) for tile, at in _tiles(x, index)]
     return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def _surprisal(x, index):
     if not is_steady(x):
-        return _by_others(x, index)
+        return torch.from_numpy(_by_others(x, index.numpy()))
     loss = functional.cross_entropy(x, index, reduction="none")
     values = loss.numpy()
     if not values.min() > UNSURE:
         unsure = np.nonzero(~(values > UNSURE))[0]
-        some = torch.from_numpy(unsure)
-        values[unsure] = _by_others(x[some], index[some]).numpy()
+        values[unsure] = _by_others(x[torch.from_numpy(unsure)], index.numpy()[unsure])
     return loss
 
 
 def _without(p, index):
-    """The elements of one position a slice, taken out of p, and the sum of what is left: NumPy's arrays.
+    """The elements of one position a slice, taken out of p, the sum of what is left, and the positions.
 
     NumPy takes and puts one number a slice in a third of the time that PyTorch's gather and scatter take to begin.
     """
-    values, at = p.numpy(), index.numpy()
-    place = np.arange(at.shape[0]), at
-    own = values[place]
-    values[place] = 0.0
-    return own, sum_of_rows(p).numpy()[:, 0], values, place
+    place = np.arange(index.shape[0]), index
+    own = p[place]
+    p[place] = 0.0
+    return own, sum_of_rows(torch.from_numpy(p)).numpy()[:, 0], place
 
 
 def _by_others(x, index):
     """``-log1p(-sum_{j != i} p_j)``, or ``-log p_i`` if these are the many."""
-    p = torch.softmax(x, 1)
-    p_index, rest, values, _ = _without(p, index)
+    p = torch.softmax(x, 1).numpy()
+    p_index, rest, _ = _without(p, index)
     with np.errstate(all="ignore"):
         s = p_index + rest
         y = np.where(p_index < 0.5, np.log(s / p_index), -np.log1p(-rest / s))
-        tiny = np.nonzero(p_index < TINY)[0]  # then the largest element is another
-        if len(tiny):
-            at, logits = index.numpy()[tiny], x.numpy()[tiny]
+        if not p_index.min() >= TINY:  # nor where one is NaN
+            tiny = np.nonzero(p_index < TINY)[0]  # then the largest element is another
+            at, logits = index[tiny], x.numpy()[tiny]
             d = logits[np.arange(len(tiny)), at] - logits.max(1)
-            y[tiny] = np.log(s[tiny] / values[tiny].max(1)) - d
-    return torch.from_numpy(y)
+            y[tiny] = np.log(s[tiny] / p[tiny].max(1)) - d
+    return y
 
 
 # Gradients -----------------------------------------------------------------------------------------------------------
@@ -169,17 +200,13 @@ def _by_others(x, index):
 def _balance(v, key, least):
     """v, whose slices sum to 0, with an element whose key is above ``least`` as minus the sum of the others.
 
-    One of a slice can be. Found by NumPy, whose argmax of rows takes a seventh of PyTorch's time.
+    One of a slice can be.
     """
-    if np.max(key.numpy()) <= least:  # not so where one is NaN
-        return
-    at = np.argmax(key.numpy(), 1)
-    rows = np.arange(len(at))
-    is_large = key.numpy()[rows, at] > least
-    values = v.numpy()
-    own = values[rows, at]
-    values[rows, at] = 0.0
-    values[rows, at] = np.where(is_large, -sum_of_rows(v).numpy()[:, 0], own)
+    at = np.nonzero(key.numpy() > least)
+    if len(at[0]):
+        values = v.numpy()
+        values[at] = 0.0
+        values[at] = -sum_of_rows(v).numpy()[at[0], 0]
 
 
 def softmax_gradient(g, y):
@@ -228,53 +255,43 @@ def of_half(gradient, value):
 def logsumexp_gradient(g, x):
     """``p g``; 0 where all of a slice is -inf."""
     result = torch.empty_like(x)
-    for tile, of_g, v in _tiles(x, g, result):
-        tile = wide(tile)
-        p = torch.softmax(tile, 1)
-        of_g = of_g if is_steady(x) else of_g / sum_of_rows(p)
-        y = p * of_g
+    for tile, of_g, room in _tiles(x, g, result):
+        y = torch.softmax(wide(tile), 1, out=None if x.dtype in HALF else room)
+        y.mul_(of_g if is_steady(x) else of_g / sum_of_rows(y))
         if _has_nan(y):
-            p = torch.where(torch.isneginf(torch.amax(tile, 1, keepdim=True)), 0.0, p)
-            y = p * torch.where(p == 0, 0.0, of_g)
-        v.copy_(y)
+            p = torch.softmax(wide(tile), 1)
+            p = torch.where(torch.isneginf(torch.amax(wide(tile), 1, keepdim=True)), 0.0, p)
+            y.copy_(p * torch.where(p == 0, 0.0, of_g if is_steady(x) else of_g / sum_of_rows(p)))
+        if x.dtype in HALF:
+            room.copy_(y)
     return result
 
 
 def logit_gradient(x, index, factor):
-    """``factor * (softmax - indicator)``, where the target's own difference is minus the sum of the others.
-
-    Of few elements, slices whose values show that PyTorch's own derivative is as accurate have that, to the bit: where
-    all of them have, it is PyTorch's graph that makes it.
-    """
+    """``factor * (softmax - indicator)``, where the target's own difference is minus the sum of the others."""
+    if x.numel() <= FEW:
+        _, e, place, _ = _others(wide(x).numpy())
+        return _gradient_of_few(e, place, (place[0], index.numpy()), factor.numpy(), x.dtype)
     result = torch.empty_like(x)
     for tile, room, at, by in _tiles(x, result, index, factor):
         p = torch.softmax(wide(tile), 1, out=None if x.dtype in HALF else room)
-        own, rest, values, place = _without(p, at)
-        scale = by.numpy() / (own + rest)
-        p.mul_(torch.from_numpy(scale)[:, None])
-        values[place] = -rest * scale
-        if has_own_graph(x):
-            log_p = torch.log_softmax(tile, 1)
-            sure = is_sure(log_p.numpy(), -log_p.numpy()[place])
-            if sure.any():
-                g = torch.zeros_like(p)
-                g.numpy()[place] = -by.numpy()
-                values[sure] = torch._log_softmax_backward_data(g, log_p, 1, p.dtype).numpy()[sure]
+        own, rest, place = _without(p.numpy(), at.numpy())
+        _logit_gradient(p.numpy(), rest, own + rest, place, by.numpy(), p)
         if x.dtype in HALF:
             room.copy_(p)
     return result
 
 
-def has_own_graph(x):
-    """Whether PyTorch's own graph may be what a gradient comes from."""
-    return x.numel() <= GRAIN and x.dtype not in HALF and is_steady(x)
+def _gradient_of_few(e, largest, target, factor, dtype):
+    p = e.copy()
+    p[largest] += 1.0
+    own, others, _ = _without(p, target[1])
+    return torch.from_numpy(_logit_gradient(p, others, own + others, target, factor)).to(dtype)
 
 
-def is_sure(log_p, loss):
-    """By slice, whether PyTorch's own derivatives of a loss are accurate.
-
-    The target is not likely; no class is certain, of which a second derivative is made; none is so far away that its
-    exponential is off.
-    """
-    least, largest = log_p.min(-1), log_p.max(-1)
-    return (loss > UNSURE) & (largest < math.log(LIKELY)) & (least > -FAR)
+def _logit_gradient(p, rest, s, place, factor, out=None):
+    """Of p without the targets' own, and the sum of that and of all."""
+    scale = factor / s
+    v = torch.mul(torch.from_numpy(p), torch.from_numpy(scale)[:, None], out=out).numpy()
+    v[place] = -rest * scale
+    return v

@@ -89,6 +89,13 @@ def varies(arrays):
     return any(a is not None and (is_wrapped(a) or (gradients and a.requires_grad)) for a in arrays)
 
 
+def requires_gradient(arrays):
+    for a in arrays:  # noqa: SIM110
+        if a is not None and a.requires_grad:
+            return True
+    return False
+
+
 def values(x):
     """What a tensor holds, as NumPy's array; None where it cannot be read, or where reading waits for a device.
 

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from axisoft import _core
 from axisoft._backends.torch import along_rows, device, rows
 from axisoft._backends.torch.elements import KERNELS, by_blocks, gradient_by_blocks
 from axisoft._backends.torch.fallback import formula, gradient_on_numpy, on_numpy
-from axisoft._backends.torch.limits import GRAIN, LOG_HALF, STEADY_ACROSS
+from axisoft._backends.torch.limits import GRAIN, STEADY_ACROSS
 from axisoft._backends.torch.namespace import memory, xp
 from axisoft._backends.torch.watch import are_memory, are_plain, is_traced, is_wrapped
 
@@ -38,18 +37,20 @@ class Way:
 
     fits : of ``(arrays, options)``, whether it is accurate for them and worth it; what it is for, where it always is.
     run : ``(arrays, options)`` to the result; for a gradient ``(g, y, arrays, options)`` to the cotangent of the first.
+    shares : whether a way to a value takes a list as well, and leaves in it the way to that cotangent from g.
     """
 
     fits: Callable[..., bool]
     run: Callable[..., Any]
+    shares: bool = False
 
 
-def run(op, arrays, options, where=None):
+def run(op, arrays, options, where=None, shared=None):
     """An op without derivatives, in whatever way is best for such arrays. ``where`` : their place, if it is known."""
     where = where or place(arrays)
     for way in VALUES.get((op.name, where), ()):
         if way.fits(arrays, options):
-            return way.run(arrays, options)
+            return way.run(arrays, options, shared) if way.shares else way.run(arrays, options)
     return _LAST[where](op, arrays, options)
 
 
@@ -71,48 +72,10 @@ _LAST["host"], _LAST_GRADIENT["host"] = on_numpy, gradient_on_numpy
 
 def _reduced(arrays, options):
     losses, _ = arrays
-    return losses.mean() if options["mean"] else losses.sum()
-
-
-# With a gradient of PyTorch's own ------------------------------------------------------------------------------------
-#
-# The native result with its graph, where its values show that value and derivatives are accurate; None where not. It is
-# the same to the bit as what the ways and their gradients give, where these have nothing to mend.
-
-
-def _softmax_with_graph(arrays, options):
-    """No dominant element, and none of 0, which would make NaN of an infinite cotangent."""
-    y = torch.softmax(arrays[0], arrays[0].ndim - 1)
-    values = y.detach().numpy()
-    return y if values.max() <= 0.5 and values.min() > 0.0 else None
-
-
-def _log_softmax_with_graph(arrays, options):
-    y = torch.log_softmax(arrays[0], arrays[0].ndim - 1)
-    return y if y.detach().numpy().max() < LOG_HALF else None
-
-
-def _loss_with_graph(arrays, options):
-    x, targets, *_ = arrays
-    log_p = torch.log_softmax(x, 1)
-    y = functional.nll_loss(log_p, targets, reduction="none")
-    return y if rows.is_sure(log_p.detach().numpy(), y.detach().numpy()).all() else None
-
-
-def _is_steady(arrays, options):
-    x = arrays[0]
-    return rows.has_own_graph(x) and along_rows.fits(arrays, options)
-
-
-def _is_steady_loss(arrays, options):
-    x = arrays[0]
-    return x.ndim == 2 and rows.has_own_graph(x) and along_rows.fits_plain_loss(arrays, options)
-
-
-def with_graph(op, arrays, options):
-    """What PyTorch differentiates by itself, as accurately; None where that is nothing."""
-    way = GRAPHS.get(op.name)
-    return way.run(arrays, options) if way is not None and way.fits(arrays, options) else None
+    if 0 < losses.numel() < GRAIN:
+        return torch.mean(losses) if options["mean"] else torch.sum(losses)
+    whole = rows.sum_of_all(losses)
+    return whole / max(losses.numel(), 1) if options["mean"] else whole
 
 
 # The table -----------------------------------------------------------------------------------------------------------
@@ -120,6 +83,10 @@ def with_graph(op, arrays, options):
 
 def _always(*_):
     return True
+
+
+def _on_numpy(name):
+    return lambda arrays, options: on_numpy(_core.OPS[name], arrays, options)
 
 
 def _on_device(function):
@@ -167,20 +134,26 @@ def _shows_no_threads(arrays, options):
     return not is_traced() and not (arrays[0].is_cpu and arrays[0].numel() >= GRAIN)
 
 
-def _is_small_sum(arrays, options):
-    return arrays[1] is None and 0 < arrays[0].numel() < GRAIN
+def _has_no_weights(arrays, options):
+    return arrays[1] is None
 
 
 # (op, place): ways to a value, in order of preference. Where none fits, the formula runs (host: on NumPy, over tiles).
 VALUES: dict[tuple[str, str], tuple[Way, ...]] = {
     ("softmax", "host"): (Way(along_rows.fits, along_rows.by(rows.softmax)),),
-    ("log_softmax", "host"): (Way(along_rows.fits, along_rows.by(rows.log_softmax)),),
-    ("logsumexp", "host"): (Way(along_rows.fits, along_rows.logsumexp),),
+    ("log_softmax", "host"): (
+        Way(along_rows.fits_few, _on_numpy("log_softmax")),
+        Way(along_rows.fits, along_rows.by(rows.log_softmax)),
+    ),
+    ("logsumexp", "host"): (
+        Way(along_rows.fits_few, _on_numpy("logsumexp")),
+        Way(along_rows.fits, along_rows.logsumexp),
+    ),
     ("cross_entropy", "host"): (
-        Way(along_rows.fits_plain_loss, along_rows.plain_loss),
+        Way(along_rows.fits_plain_loss, along_rows.plain_loss, shares=True),
         Way(along_rows.fits_loss, along_rows.loss),
     ),
-    ("reduction", "host"): (Way(_is_small_sum, _reduced),),
+    ("reduction", "host"): (Way(_has_no_weights, _reduced),),
     ("softmax", "device"): (Way(_sums_well, _on_device(device.softmax)),),
     ("log_softmax", "device"): (Way(_one_axis, _on_device(device.log_softmax)),),
     ("softmax", "any"): (Way(_is_a_subclass, _on_device(device.softmax)),),
@@ -197,12 +170,6 @@ GRADIENTS: dict[tuple[str, str], tuple[Way, ...]] = {
     ),
     ("softmax", "device"): (Way(_one_axis, _gradient_on_device(device.softmax_gradient)),),
     ("log_softmax", "device"): (Way(_one_axis, _gradient_on_device(device.log_softmax_gradient)),),
-}
-# Small tensors on the host whose gradient is wanted: a Function of ours costs more than all of their arithmetic.
-GRAPHS = {
-    "softmax": Way(_is_steady, _softmax_with_graph),
-    "log_softmax": Way(_is_steady, _log_softmax_with_graph),
-    "cross_entropy": Way(_is_steady_loss, _loss_with_graph),
 }
 for _name, _kernel in KERNELS.items():
     _run = lambda arrays, options, kernel=_kernel: kernel(*arrays)

@@ -15,11 +15,12 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
-import array_api_compat.numpy as compat
 import numpy as np
 
 from axisoft import _backends, _core
 from axisoft._backends import tiles
+from axisoft._backends.numpy.namespace import room as _room
+from axisoft._backends.numpy.namespace import xp as _xp
 
 # Elements of the smallest tile: some hundred microseconds.
 LEAST = 1 << 17
@@ -27,91 +28,7 @@ LEAST = 1 << 17
 TILES = 8
 # Elements below which a call is run as it is: looking for tiles would take longer than they save.
 SMALL = 1 << 14
-# Elements of which slices are not picked out.
-FEW = 1 << 12
 
-
-class _Namespace:
-    """array_api_compat.numpy, and which of the formulas' precautions NumPy can do without."""
-
-    rounds = quiet = sized = True
-
-    def __init__(self):
-        self.__dict__.update({name: f for name, f in vars(compat).items() if not hasattr(type(self), name)})
-
-    # The methods, since NumPy's functions of these names look for subclasses first: 1.2 us a call.
-    @staticmethod
-    def max(x, axis, keepdims):
-        return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
-
-    @staticmethod
-    def sum(x, axis, keepdims=False):
-        return np.add.reduce(x, axis=axis, keepdims=keepdims)
-
-    @staticmethod
-    def expand_dims(x, axis):
-        return x.reshape(x.shape[:axis] + (1,) + x.shape[axis:])
-
-    @staticmethod
-    def take_along_axis(x, index, axis):
-        if x.ndim == 2:
-            rows = np.arange(len(index))
-            return x[rows[:, None], index] if axis == 1 else x[index, np.arange(index.shape[1])]
-        return np.take_along_axis(x, index, axis)
-
-    @staticmethod
-    def subtract(x, y):
-        """Into the room of this thread's tile, if it fits: what becomes of a difference then needs no copy."""
-        room, _room.y = getattr(_room, "y", None), None
-        if room is None or room.shape != x.shape or room.dtype != x.dtype:
-            return np.subtract(x, y)
-        return np.subtract(x, y, out=room)
-
-    @staticmethod
-    def over(name, a, *others):
-        return getattr(np, name)(a, *others, out=a if isinstance(a, np.ndarray) else None)  # no scalar
-
-    @staticmethod
-    def sums_in_pairs(x, axis):
-        """Along memory; in sequence along other axes."""
-        return x.strides[axis] == x.itemsize
-
-    @staticmethod
-    def none(mask):
-        return not mask.any()
-
-    @staticmethod
-    def is_free_of_nan(x):
-        return not np.isnan(np.max(x, initial=0.0))
-
-    @staticmethod
-    def put_over(x, index, value, axis):
-        np.put_along_axis(x, index, value, axis)
-        return x
-
-    @staticmethod
-    def where_true(mask, function, y, x, axes):
-        """Slices that are picked out lie in memory as they did, so that their sums are the same to the last bit."""
-        count = np.count_nonzero(mask)
-        if not count:
-            return y
-        along_memory = axes and x.strides[axes[-1]] == x.itemsize
-        # To pick many out would cost more, or any out of few: 15 us, where the function takes 3.
-        if x.size <= FEW or len(axes) > 1 or count > mask.size * (0.75 if along_memory else 0.03):
-            return np.where(mask, function(x, axes), y)
-        mask, view, x = (np.moveaxis(a, axes[0], -1) for a in (mask, y, x))
-        at = np.nonzero(mask[..., 0])
-        if along_memory:
-            view[at] = function(x[at], (1,))
-            return y
-        if count == 1:  # a column by itself would lie along memory
-            at = tuple(np.repeat(i, 2) for i in at)
-        view[at] = function(np.ascontiguousarray(x[at].T), (0,)).T
-        return y
-
-
-_room = threading.local()
-_xp = _Namespace()
 _formula = _core.by_formula(_xp)
 _QUIET = contextvars.Context()
 _QUIET.run(np.seterr, all="ignore")
@@ -120,7 +37,7 @@ _QUIET.run(np.seterr, all="ignore")
 def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), **static):
     arrays = _plain(arrays)
     x = arrays[0]
-    if x.size <= SMALL:
+    if x.size <= SMALL or (x.size <= LEAST and _is_plain(x, static.get("axis", ()))):
         # Entering a copy of a context takes a tenth of the microsecond that numpy.errstate takes.
         run = _QUIET.copy().run
         if not floats and given is None and x.dtype == dtype == out:  # the steps of evaluate, all of them nothing
@@ -136,7 +53,8 @@ def pullback(op, arrays, wanted, *, xp, **static):
     arrays = _plain(arrays)
     do: Any = _formula
     options: dict[str, Any] = {}
-    if arrays[0].size > SMALL:
+    x = arrays[0]
+    if x.size > SMALL and (x.size > LEAST or not _is_plain(x, static.get("axis", ()))):
         casts = {name: static.pop(name) for name in ("given", "dtype", "floats") if name in static}
         tiled = _Tiled(casts["dtype"], **casts)
         do, options = tiled.do, {"vjp": tiled.vjp, "given": None, "dtype": None}
@@ -165,6 +83,14 @@ def pull(op, g, y, arrays, wanted, options, threads):
             return _plain(op.vjp(g, y, arrays, wanted, _formula, _xp, **options))
         tiled = _Tiled(arrays[0].dtype, threads, dtype=arrays[0].dtype)
         return _plain(tiled.vjp(op, g, y, arrays, wanted, _formula, _xp, **options))
+
+
+def _is_plain(x, axis):
+    """Whether the only tile of an array that threads do not share is the array as it is."""
+    if axis == ():
+        return True
+    last = x.ndim - 1
+    return axis in (last, (last,)) and x.shape[-1] > tiles.SHORT_AXIS and x.flags.c_contiguous
 
 
 def _plain(arrays):
