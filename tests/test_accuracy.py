@@ -88,6 +88,38 @@ def test_the_gradient_of_logsumexp_over_many_classes(target, layout, count):
         assert np.all(error <= 8 + (9.0 - row)), float(np.max(error / (8 + (9.0 - row))))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("function", ["softmax", "log_softmax"])
+def test_gradients_of_many_equal_cotangents(target, function, kind):
+    """Which a sum in sequence rounds the same way at each step: of float32, PyTorch's is 200 and 600 ulp off."""
+    row, g = long_row(kind, 200_000), np.full(200_000, float(np.float32(0.7)))
+    g[5] = 3.0
+    p = truth(row)[0]
+    if function == "softmax":
+        true, terms = p * (g - np.sum(p * g)), p * (g + np.sum(p * g))
+    else:
+        true, terms = g - p * np.sum(g), g + p * np.sum(g)
+    x, g, fun = target.array(row, "float32"), target.array(g, "float32"), getattr(axisoft, function)
+    found = [target.numpy(axisoft.vjp(fun, x)[1](g)[0])]
+    if differentiates(target.backend):
+        found.append(gradient(target, fun, x, cotangent=g))
+    for each in found:
+        error = np.abs(each - true).astype(np.float64) / testing.ulp(terms.astype(np.float64), "float32")
+        assert np.all(error <= 8 + (row.max() - row)), float(np.max(error))
+
+
+@pytest.mark.parametrize("gap", [95.0, 103.0, 200.0, 740.0, 800.0])
+@pytest.mark.parametrize("count", [5, 1000])
+def test_cross_entropy_of_a_class_whose_probability_is_no_number(target, count, gap):
+    row = np.resize(np.asarray([0.0, -0.25, -0.5]), count)
+    row[-1] = -gap
+    true = -truth(row)[1][-1]
+    for dtype in ("float32", "float64"):
+        loss = axisoft.cross_entropy(target.array(row, dtype), target.array(count - 1, "int"))
+        high = np.float64(true)
+        assert testing.ulp_distance(target.numpy(loss), high, np.float64(true - high), dtype=dtype) <= 8.25
+
+
 @pytest.mark.parametrize("count", [15, 16, 17, 31, 127, 128, 129, 1000, 1023, 4097])
 def test_every_length_of_nearly_equal_terms(target, count):
     """Equal terms round the same way at each step of a sum, which is what makes sums drift."""
@@ -163,6 +195,15 @@ def test_gradient_of_a_confident_softmax_keeps_its_digits(target, function):
     rest = (e[1] + e[2]) / e.sum()
     scale = e[0] / e.sum() if function == "softmax" else 1.0
     assert abs(got[0] / (scale * rest) - 1) < 1e-5
+
+
+@pytest.mark.backends(fits=differentiates)
+def test_gradient_of_a_scaled_softmax_keeps_its_digits(target, dtype):
+    """Half precision has few left in the result, a subnormal number; scaled up as in training, it is none."""
+    x, g = target.array([[0.0, -14.5]], dtype), target.array([[0.0, 4096.0]], dtype)
+    true = 4096.0 * np.exp(-14.5) / (1 + np.exp(-14.5)) ** 2
+    got = gradient(target, axisoft.softmax, x, cotangent=g)
+    assert np.all(testing.ulp_distance(got, [[-true, true]], dtype=dtype) <= 8 + 14.5)
 
 
 @pytest.mark.backends(fits=differentiates)
