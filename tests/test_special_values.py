@@ -100,6 +100,18 @@ def test_a_probability_of_0_has_gradient_0_beside_nan(target, dtype):
 
 
 @pytest.mark.backends(fits=differentiates)
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_a_probability_of_0_has_gradient_0_whatever_its_cotangent(target, dtype, bad):
+    """Nor does that reach what is beside it; of logsumexp, it is the whole slice's."""
+    x, g = target.array([[1.0, -INF, 1.0]], dtype), target.array([[2.0, bad, 1.0]], dtype)
+    assert same(gradient(target, axisoft.softmax, x, cotangent=g), [[0.25, 0.0, -0.25]])
+    g = target.array([bad, 1.0], dtype)
+    x = target.array([[1.0, -INF, 1.0], [2.0, -INF, 2.0]], dtype)
+    got = gradient(target, lambda x: axisoft.logsumexp(x, axis=-1), x, cotangent=g)
+    assert same(got, [[bad, 0.0, bad], [0.5, 0.0, 0.5]])
+
+
+@pytest.mark.backends(fits=differentiates)
 def test_what_a_mask_hides_has_gradient_0_beside_nan(target, dtype):
     x, g = target.array([[1.0, 5.0, 2.0]], dtype), target.array([[NAN, 1.0, 1.0]], dtype)
     where = target.array([[True, False, True]], "bool")
