@@ -150,6 +150,20 @@ def test_torch_backward_again(target):
 
 
 @IN_TORCH
+@pytest.mark.parametrize("name", NAMES)
+def test_what_torch_func_has_left_behind(target, name):
+    """A tensor kept from within a transformation stands for what it wraps; that has its gradient through it."""
+    import torch
+
+    fun, x = alone(target, name)
+    x.requires_grad_()
+    kept = []
+    torch.func.grad(lambda x: (kept.append(x), x.sum())[1])(x)
+    found, expected = (torch.autograd.grad(fun(a).sum(), x)[0] for a in (*kept, x))
+    assert np.allclose(target.numpy(found), target.numpy(expected), rtol=1e-12)
+
+
+@IN_TORCH
 def test_torch_modes_without_a_gradient(target):
     import torch
 
