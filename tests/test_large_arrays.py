@@ -11,6 +11,7 @@ import pytest
 from helpers import differentiates, gradient
 
 import axisoft as ax
+from axisoft import testing
 
 COUNTS = [3, 16, 17, 21, 64, 65, 128, 129, 200, 1000, 1009, 50257]
 EXTENDED = np.longdouble
@@ -156,3 +157,26 @@ def test_a_class_that_does_not_exist_among_many(target):
     else:
         bad = np.isnan(target.numpy(ax.cross_entropy(x, labels, reduction="none")))
         assert np.flatnonzero(bad).tolist() == [77]
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["alike", "not alike in memory"])
+def test_binary_cross_entropy_of_many(target, dtype, turned):
+    """Half precision is computed in float32, and the gradient rounded once; however its arrays lie."""
+    shape, rng = (600, 700), np.random.default_rng(1)
+    x, t = (target.numpy(target.array(a, dtype)) for a in (rng.normal(size=shape) * 4, rng.uniform(size=shape)))
+    given, labels = target.array(x, dtype), target.array(np.ascontiguousarray(t.T) if turned else t, dtype)
+    labels = labels.T if turned else labels
+    x, t = x.astype(EXTENDED), t.astype(EXTENDED)
+    each = t * np.log1p(np.exp(-x)) + (1 - t) * np.log1p(np.exp(x))
+    loss, pull = ax.vjp(ax.binary_cross_entropy_with_logits, given, labels, reduction="none")
+    own = "float64" if dtype == "float64" else "float32"
+    for y in (loss, ax.binary_cross_entropy_with_logits(given, labels, reduction="none")):
+        near(target.numpy(y), each, each, 4, own)
+    p = 1.0 / (1.0 + np.exp(-x))
+    slope, terms = p * (1 - t) - (1 - p) * t, p * (1 - t) + (1 - p) * t
+    found = [target.numpy(pull(target.array(np.ones(shape), own))[0])]
+    if differentiates(target.backend):
+        fun = lambda x: ax.binary_cross_entropy_with_logits(x, labels, reduction="none")
+        found.append(gradient(target, fun, given))
+    for each in found:
+        assert np.all(np.abs(each - slope) <= 8 * testing.ulp(terms.astype(np.float64), dtype))
