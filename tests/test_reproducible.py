@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import differentiates, gradient
 
 import axisoft as ax
 
@@ -84,6 +85,26 @@ def _is_by_itself(target, shape, layout, precision):
                 assert np.array_equal(y[i], expected[name][i]), name
 
 
+@pytest.mark.backends(fits=differentiates)
+@pytest.mark.parametrize("shape", [(4, 10), (50, 40)], ids=str)
+@pytest.mark.parametrize("name", [*FAMILY, "cross_entropy"])
+def test_a_gradient_of_the_librarys_own_is_by_itself(target, shape, name):
+    """Whoever makes it: where all slices allow it, that is PyTorch."""
+    labels = target.array(np.arange(shape[0]) % shape[1], "int")
+    if name == "cross_entropy":
+        fun = lambda x: ax.cross_entropy(x, labels, reduction="none")
+    else:
+        fun = lambda x: FAMILY[name](x, axis=-1)
+    plain, *others = kinds(shape, "float32")
+    g = RNG.normal(size=shape[:1] if name in ("logsumexp", "cross_entropy") else shape)
+    g = target.array(g, "float32")
+    expected = gradient(target, fun, target.array(plain, "float32"), cotangent=g)
+    for rest in others:
+        rest[0] = plain[0]
+        found = gradient(target, fun, target.array(rest, "float32"), cotangent=g)
+        assert np.array_equal(found[0], expected[0])
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 199])
 def test_how_many_slices_are_confident_changes_none(target, count):
     """From the few that are picked out, one by itself among them, to all of them."""
@@ -137,6 +158,25 @@ def test_the_number_of_threads_changes_nothing(target, shape, precision, monkeyp
     for other in found[1:]:
         for name, y in found[0].items():
             assert np.array_equal(y, other[name]), name
+
+
+@pytest.mark.host
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+def test_the_number_of_threads_changes_no_sigmoid_of_mapped_tensors(target):
+    """PyTorch's own shows where they share it out."""
+    import torch
+
+    x, before = target.array(RNG.normal(size=(2, 40_003)) * 4, "float32"), torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3, 5):
+            torch.set_num_threads(threads)
+            slope = torch.func.grad(lambda x: ax.sigmoid(x).sum())
+            found.append((torch.vmap(ax.sigmoid)(x), torch.vmap(slope)(x), slope(x)))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
 def every_result(target, a, dtype):
