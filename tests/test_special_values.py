@@ -265,6 +265,17 @@ def test_dropped_samples_reach_no_gradient_of_the_weights(target, dtype, reducti
         assert np.all(np.isfinite(gradient(target, fun, weight, options["sample_weight"], index=index)))
 
 
+@pytest.mark.backends(fits=differentiates)
+def test_a_weight_of_0_has_the_derivative_of_what_is_finite(target, dtype):
+    """It is the loss that the weight would let in, but 0 where that is not finite."""
+    x, labels = target.array([-INF, NAN, 0.0], dtype), target.array([1.0, 1.0, 1.0], dtype)
+    binary = axisoft.binary_cross_entropy_with_logits
+    fun = lambda weight: binary(x, labels, sample_weight=weight, reduction="sum")
+    got = gradient(target, fun, target.array([0.0] * 3, dtype))
+    assert same(got[:2], [0.0, 0.0])
+    assert abs(got[2] - np.log(2.0)) < 1e-2
+
+
 def test_all_dropped_mean_is_0(target, dtype):
     x, t = target.array([[NAN, 0.0], [-INF, -INF]], dtype), target.array([1, 1], "int")
     zeros, ones = target.array([0.0, 0.0], dtype), target.array(np.ones((2, 2)), dtype)
