@@ -39,7 +39,7 @@ def _over_blocks(op, arrays, options, results, dtype, compute):
     does not show. Where not all arrays lie in memory alike, tiles are cut along the axes.
     """
     x = arrays[0]
-    if x.numel() * x.itemsize <= TILE:  # in the cache as a whole; to cut it would cost more
+    if x.numel() * x.itemsize <= TILE and shows_no_threads(x):  # in the cache as a whole; to cut it would cost more
         return compute(widened((*arrays, *results))).to(dtype)
     result = torch.empty_like(x, dtype=dtype)
     flat = [_flat(a, result) for a in (*arrays, *results)]
@@ -96,7 +96,20 @@ def gradient_by_blocks(op):
 
 
 def _do_on_host(op, *arrays, **options):
-    """PyTorch's kernel, where there is one and no threads share it: a single call."""
-    if op.name in KERNELS and arrays[0].numel() < GRAIN:
+    """PyTorch's kernel, where there is one and threads do not show in it."""
+    if op.name in KERNELS and shows_no_threads(arrays[0]):
         return KERNELS[op.name](*arrays)
     return op.formula(*arrays, xp=host, **options)
+
+
+def shows_no_threads(x):
+    """Whether PyTorch's sigmoid of such a tensor on the host is the same in any number of threads.
+
+    It computes what is left over of a thread's part, less than a few vectors, in another way. So nothing may be left
+    over but at the end; where that is depends on the layout, if not all of memory is taken in turn.
+    """
+    count = x.numel()
+    if count < GRAIN or not x.is_contiguous():
+        return count < GRAIN
+    threads = min(torch.get_num_threads(), -(-count // GRAIN))
+    return threads == 1 or -(-count // threads) % VECTOR == 0

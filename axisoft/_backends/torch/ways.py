@@ -18,7 +18,7 @@ import torch
 
 from axisoft import _core
 from axisoft._backends.torch import along_rows, device, rows
-from axisoft._backends.torch.elements import KERNELS, by_blocks, gradient_by_blocks
+from axisoft._backends.torch.elements import KERNELS, by_blocks, gradient_by_blocks, shows_no_threads
 from axisoft._backends.torch.fallback import formula, gradient_on_numpy, on_numpy
 from axisoft._backends.torch.limits import GRAIN, STEADY_ACROSS
 from axisoft._backends.torch.namespace import memory, xp
@@ -125,12 +125,12 @@ def _is_a_subclass(arrays, options):
     return not is_traced() and not is_wrapped(arrays[0]) and _one_axis(arrays, options)
 
 
-def _is_short(arrays, options):
-    return arrays[0].numel() < GRAIN
+def _is_whole(arrays, options):
+    return shows_no_threads(arrays[0])
 
 
-def _shows_no_threads(arrays, options):
-    """Not PyTorch's sigmoid of mapped or recorded tensors on the host: how it is shared out shows in its digits."""
+def _is_below_grain(arrays, options):
+    """Mapped or recorded tensors on the host need not lie as they seem to."""
     return not is_traced() and not (arrays[0].is_cpu and arrays[0].numel() >= GRAIN)
 
 
@@ -174,9 +174,9 @@ GRADIENTS: dict[tuple[str, str], tuple[Way, ...]] = {
 for _name, _kernel in KERNELS.items():
     _run = lambda arrays, options, kernel=_kernel: kernel(*arrays)
     _op = _core.OPS[_name]
-    VALUES[_name, "host"] = (Way(_is_short, _run), Way(_always, by_blocks(_op)))
+    VALUES[_name, "host"] = (Way(_is_whole, _run), Way(_always, by_blocks(_op)))
     VALUES[_name, "device"] = (Way(_always, _run),)
-    VALUES[_name, "any"] = (Way(_shows_no_threads, _run),)
+    VALUES[_name, "any"] = (Way(_is_below_grain, _run),)
     GRADIENTS[_name, "host"] = (Way(_always, gradient_by_blocks(_op)),)
 _BINARY = _core.OPS["binary_cross_entropy_with_logits"]
 VALUES[_BINARY.name, "host"] = (Way(_always, by_blocks(_BINARY)),)
