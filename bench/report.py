@@ -80,6 +80,17 @@ def means(rows: list[Row]) -> list[tuple[str, float, float | None]]:
         if len(shapes) > 2:
             mean = geometric_mean(row["ratio"] for row in shapes)
             found.append((f"{backend} {work} beside {peer}", mean, shapes[0]["mean_bar"]))
+        for dtype, cells in by_dtype(row for row in members if row["kind"] == "grid").items():
+            mean = geometric_mean(map(judged, cells))
+            name = f"{backend} {work} beside {peer}, {dtype}, one thread, the grid"
+            found.append((name, mean, cells[0]["mean_bar"]))
+    return found
+
+
+def by_dtype(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["dtype"], []).append(row)
     return found
 
 
@@ -125,6 +136,8 @@ def page(result: dict[str, Any], stem: str) -> str:
         parts.append(_table(*_cells([row for row in result["rows"] if row["backend"] == backend])))
         for work in dict.fromkeys(row["work"] for row in _growing(result) if row["backend"] == backend):
             parts.append(f"![{work} of arrays of every size]({_picture(stem, backend, work)})")
+        if any(row["backend"] == backend for row in _of_grid(result)):
+            parts.append(f"![one thread, by classes and elements]({_picture(stem, backend, 'grid')})")
     return "\n\n".join(parts) + "\n"
 
 
@@ -160,6 +173,10 @@ def _growing(result: dict[str, Any]) -> list[Row]:
     return [row for row in result["rows"] if row["kind"] == "growth"]
 
 
+def _of_grid(result: dict[str, Any]) -> list[Row]:
+    return [row for row in result["rows"] if row["kind"] == "grid"]
+
+
 def _picture(stem: str, backend: str, work: str) -> str:
     return "-".join((stem, backend.replace(":", "-"), *work.split())) + ".png"
 
@@ -171,6 +188,53 @@ def write(result: dict[str, Any], path: Path) -> None:
     for backend, work in dict.fromkeys((row["backend"], row["work"]) for row in growing):
         rows = [row for row in growing if (row["backend"], row["work"]) == (backend, work)]
         _plot(backend, rows, path.with_name(_picture(path.stem, backend, work)))
+
+    for backend in dict.fromkeys(row["backend"] for row in _of_grid(result)):
+        rows = [row for row in _of_grid(result) if row["backend"] == backend]
+        _map(backend, rows, path.with_name(_picture(path.stem, backend, "grid")))
+
+
+def _map(backend: str, rows: list[Row], path: Path) -> None:
+    """The ratio in one thread, classes down and elements across, in a colour that is white at 1."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import colors
+    from matplotlib import pyplot as plt
+
+    maps = [
+        (f"{work} beside {peer}, {dtype}", cells)
+        for (_, work, peer), members in groups(rows).items()
+        for dtype, cells in by_dtype(members).items()
+    ]
+    across = min(len(maps), 2)
+    down = -(-len(maps) // across)
+    figure, panels = plt.subplots(down, across, figsize=(5 * across, 3.4 * down), layout="constrained", squeeze=False)
+    for axes, (title, cells) in zip(panels.flat, maps, strict=False):
+        classes = sorted({row["shape"][1] for row in cells})
+        elements = sorted({_decade(row) for row in cells})
+        grid = [[math.nan] * len(elements) for _ in classes]
+        for row in cells:
+            grid[classes.index(row["shape"][1])][elements.index(_decade(row))] = judged(row)
+        image = axes.imshow(grid, norm=colors.LogNorm(1 / 4, 4), cmap="RdBu_r", aspect="auto")
+        for i, j in ((i, j) for i in range(len(classes)) for j in range(len(elements)) if grid[i][j] == grid[i][j]):
+            axes.text(j, i, f"{grid[i][j]:.2f}", ha="center", va="center", fontsize=8)
+        axes.set_xticks(range(len(elements)), [f"{n:.0e}" for n in elements])
+        axes.set_yticks(range(len(classes)), list(map(str, classes)))
+        axes.set(xlabel="elements", ylabel="classes", title=title)
+    for axes in panels.flat[len(maps) :]:
+        axes.set_axis_off()
+    bar = figure.colorbar(image, ax=panels, ticks=[1 / 4, 1 / 2, 1, 2, 4], shrink=0.6)
+    bar.ax.set_yticklabels(["0.25", "0.5", "1", "2", "4"])
+    bar.set_label("axisoft's time over the peer's")
+    figure.suptitle(f"{backend}, processor time of one thread")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _decade(row: Row) -> float:
+    """The number of elements that was meant, of which whole rows are taken."""
+    return float(f"{math.prod(row['shape']):.0e}")
 
 
 def _plot(backend: str, rows: list[Row], path: Path) -> None:

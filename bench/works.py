@@ -25,6 +25,10 @@ SHAPES = (
 SMALL = ((4, 10), 1)
 GROWTH = tuple(((max(10**n // 1000, 1), min(10**n, 1000)), 1) for n in range(1, 9))
 MIDDLE = GROWTH[2:6]
+# Classes and elements of the grids, by processor time in one thread.
+GRID = ((4, 32, 64, 128, 512, 4096), (1_000, 10_000, 30_000, 100_000, 1_000_000))
+JAX_GRID = ((10, 128, 1024, 32768), (10_000, 100_000, 1_000_000, 4_000_000))
+LOSS_GRID = ((10, 128, 1000, 32000), (1_000, 10_000, 100_000, 1_000_000, 4_000_000))
 # Those that the bars of values with gradients are about, small and not.
 FEW = ((4, 10), (64, 10))
 MANY = ((1024, 64), (4096, 1024), (64, 32768))
@@ -43,7 +47,7 @@ class Inputs(NamedTuple):
 class Case:
     """``work`` on an array of a shape, in one backend, beside one peer.
 
-    kind : "shapes", "small", "training" or "growth"; the report has a table or a plot of each.
+    kind : "shapes", "small", "training", "growth" or "grid"; the report has a table, a plot or a map of each.
     data : "normal" (with a spike in every slice of a few) or "confident" (one class 20 above the others, everywhere).
     bar : the largest ratio of axisoft's time to the peer's; None where it is only watched.
     clock : whose time the bar is about: that of the "wall", with as many threads as there are, or that of the "cpu", in
@@ -140,6 +144,25 @@ def _growth(backend: str, *peers: str) -> Iterator[Case]:
             yield Case(backend, "softmax", peer, shape, axis, kind="growth")
 
 
+def _grid(
+    backend: str,
+    work: str,
+    peer: str,
+    sizes: tuple[tuple[int, ...], tuple[int, ...]],
+    bar: Callable[[int], float],
+    mean_bar: float,
+    dtypes: Iterable[str] = ("float32",),
+) -> Iterator[Case]:
+    """Classes along memory by elements; ``bar`` is asked for that of a number of elements."""
+    for dtype in dtypes:
+        for classes in sizes[0]:
+            for elements in sizes[1]:
+                if elements >= classes:
+                    shape, limit = (round(elements / classes), classes), bar(elements)
+                    case = Case(backend, work, peer, shape, 1, dtype, "grid", bar=limit, mean_bar=mean_bar)
+                    yield _timed(case)
+
+
 def _middle(backend: str, peer: str, peer_of_losses: str) -> Iterator[Case]:
     for work, beside in (("softmax", peer), ("cross_entropy", peer_of_losses)):
         for shape, axis in MIDDLE:
@@ -186,6 +209,11 @@ def numpy_cases() -> Iterator[Case]:
         yield Case("numpy", work, "torch", (8, 21, 256, 256), 1)
     yield Case("numpy", BINARY, "scipy", (4096, 1024), 1)
     yield from _training("numpy", "torch", "torch", FEW + MANY, lambda function, elements: None)
+    for work in ("softmax", "log_softmax"):
+        cell = lambda elements: 1.35 if elements <= 1000 else 1.2
+        yield from _grid("numpy", work, "scipy", GRID, cell, 0.7, ("float32", "float64"))
+    yield from _grid("numpy", "logsumexp", "scipy", GRID, lambda elements: 0.6, 0.3, ("float32", "float64"))
+    yield _timed(Case("numpy", "sigmoid", "scipy", (1000, 1000), 1, kind="training", bar=1.2))
     yield from _growth("numpy", "scipy", "torch")
     yield from _middle("numpy", "torch", "torch")
 
@@ -239,6 +267,9 @@ def jax_cases(backend: str = "jax") -> Iterator[Case]:
     bars = {"logsumexp": 1.6, "cross_entropy": 1.5} | dict.fromkeys(("sigmoid", BINARY), 1.4)
     bars |= dict.fromkeys(("softmax", "log_softmax"), 2.0)
     yield from _training(backend, "jax", "optax", MANY, lambda function, n: bars.get(function))
+    for work in FAMILY:
+        yield from _grid(backend, work, "jax", JAX_GRID, lambda elements: 1.5, 1.1)
+    yield from _grid(backend, "cross_entropy" + AND_GRADIENT, "optax", LOSS_GRID, lambda elements: 1.5, 1.15)
     yield from _growth(backend, "jax")
     yield from _middle(backend, "jax", "optax")
 
@@ -269,6 +300,8 @@ def is_quick(case: Case) -> bool:
         return False
     if case.kind == "training":
         return case.elements <= 1e5
+    if case.kind == "grid":
+        return case.elements <= 1e4 and case.dtype == "float32"
     return case.elements <= 5e6 or (case.bar is not None and case.dtype != "float64" and case.elements <= 4e7)
 
 

@@ -206,14 +206,14 @@ def _balance(v, key, least):
     if keys.size > FEW:
         if np.max(keys) <= least:  # not so where one is NaN
             return
-        at = np.arange(len(keys)), np.argmax(keys, 1)
-        large = np.nonzero(keys[at] > least)[0]
-        at = large, at[1][large]
+        largest = np.argmax(keys, 1)
+        row = np.nonzero(keys[np.arange(len(keys)), largest] > least)[0]
+        column = largest[row]
     else:
-        at = np.nonzero(keys > least)  # which takes three times as long where there are many
-    if len(at[0]):
-        values[at] = 0.0
-        values[at] = -sum_of_rows(v).numpy()[at[0], 0]
+        row, column = np.nonzero(keys > least)  # which takes three times as long where there are many
+    if len(row):
+        values[row, column] = 0.0
+        values[row, column] = -sum_of_rows(v).numpy()[row, 0]
 
 
 def softmax_gradient(g, y):
