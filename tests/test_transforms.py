@@ -133,6 +133,24 @@ def test_torch_per_sample_gradients(target):
 
 
 @IN_TORCH
+def test_torch_gradients_through_vmap_are_by_the_rules(target):
+    """PyTorch would differentiate the formulas themselves: a dominant class loses its digits, and -inf gives NaN."""
+    import torch
+
+    x, gone = target.array([[0.0, -20.0, -21.0]] * 2, "float32"), target.array(np.full((2, 3), -np.inf), "float32")
+    t, others = target.array([0, 0], "int"), np.exp([-20.0, -21.0]).sum()
+
+    def loss(x):
+        return torch.vmap(ax.cross_entropy)(x, t).sum()
+
+    leaf = x.clone().requires_grad_()
+    loss(leaf).backward()
+    for got in (leaf.grad, torch.func.grad(loss)(x)):
+        assert np.allclose(target.numpy(got)[:, 0], -others / (1 + others), rtol=1e-6, atol=0)
+    assert torch.all(torch.func.grad(lambda x: torch.vmap(ax.logsumexp)(x).sum())(gone) == 0)
+
+
+@IN_TORCH
 def test_torch_backward_again(target):
     """Nothing that is kept for it is written to."""
     import torch
