@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import differentiates, gradient
+from helpers import differentiates, forward_gradient, gradient
 
 import axisoft
 from axisoft import testing
@@ -195,6 +195,16 @@ def test_gradient_of_a_confident_softmax_keeps_its_digits(target, function):
     rest = (e[1] + e[2]) / e.sum()
     scale = e[0] / e.sum() if function == "softmax" else 1.0
     assert abs(got[0] / (scale * rest) - 1) < 1e-5
+
+
+@pytest.mark.backends(fits=differentiates)
+@pytest.mark.parametrize("function", ["softmax", "log_softmax"])
+def test_a_tangent_of_a_confident_softmax_keeps_its_digits(target, function):
+    row, tangent = target.array([[0.0, -20.0, -21.0]], "float32"), target.array([[1.0, 0.0, 0.0]], "float32")
+    got = forward_gradient(target, getattr(axisoft, function), row, tangent)[0]
+    e = np.exp(np.asarray([0.0, -20.0, -21.0]))
+    rest = (e[1] + e[2]) / e.sum()
+    assert abs(got[0] / (rest * e[0] / e.sum() if function == "softmax" else rest) - 1) < 1e-5
 
 
 @pytest.mark.backends(fits=differentiates)
