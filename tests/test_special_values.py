@@ -115,7 +115,9 @@ def test_a_probability_of_0_has_gradient_0_whatever_its_cotangent(target, dtype,
 def test_what_a_mask_hides_has_gradient_0_beside_nan(target, dtype):
     x, g = target.array([[1.0, 5.0, 2.0]], dtype), target.array([[NAN, 1.0, 1.0]], dtype)
     where = target.array([[True, False, True]], "bool")
-    assert same(gradient(target, lambda x: axisoft.softmax(x, where=where) * g, x), [[NAN, 0.0, NAN]])
+    for function in (axisoft.softmax, axisoft.log_softmax):
+        fun = lambda x, function=function: function(x, where=where)
+        assert same(gradient(target, fun, x, cotangent=g), [[NAN, 0.0, NAN]])
 
 
 def test_no_elements(target, dtype):
@@ -359,6 +361,21 @@ def check_nan(target, call):
 
 
 @pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+@pytest.mark.parametrize("weight", [None, [0.0, 1.0, 0.0]])
+def test_a_class_that_does_not_exist_spoils_all_of_its_row(target, weight):
+    """What a mask hides of it too, whatever the class that is looked up in its place weighs."""
+    import torch
+
+    x, t = target.array([[0.0, 1.0, 2.0]] * 2, "float32"), target.array([1, 3], "int")
+    where = target.array([False, True, True], "bool")
+    weight = None if weight is None else target.array(weight, "float32")
+    fun = lambda x, t: axisoft.cross_entropy(x, t, weight=weight, where=where, reduction="sum")
+    got = target.numpy(torch.vmap(torch.func.grad(fun))(x, t))
+    assert got[0, 0] == 0
+    assert np.array_equal(np.isnan(got), [[False] * 3, [True] * 3])
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
 def test_a_class_that_does_not_exist_gives_nan_under_vmap(target):
     """In the loss and throughout the row of its gradient, and nowhere else."""
     import torch
@@ -458,11 +475,13 @@ def test_nan_in_a_tangent_or_cotangent_of_what_is_hidden_stays_there(target):
         lambda x: axisoft.binary_cross_entropy_with_logits(x, labels, sample_weight=weight[:, None]),
     ):
         assert same(*(forward_gradient(target, fun, x, v) for v in pair))
-    rows, labels = target.array([[NAN, 1.0], [1.0, 2.0]], "float64"), target.array([9, 1], "int")
-    fun = lambda x: axisoft.cross_entropy(x, labels, ignore_index=9, reduction="none") ** 0.5
-    got = gradient(target, fun, rows)
-    assert same(got[0], [0.0, 0.0])
-    assert np.all(np.isfinite(got[1]))
+    rows = target.array([[NAN, 1.0], [1.0, 2.0]], "float64")
+    for labels, how in ([9, 1], {"ignore_index": 9}), ([0, 1], {"sample_weight": weight}):
+        labels = target.array(labels, "int")
+        fun = lambda x, t=labels, how=how: axisoft.cross_entropy(x, t, reduction="none", **how) ** 0.5
+        got = gradient(target, fun, rows)
+        assert same(got[0], [0.0, 0.0])
+        assert np.all(np.isfinite(got[1]))
 
 
 @pytest.mark.parametrize("function", ["softmax", "log_softmax", "logsumexp", "cross_entropy"])
