@@ -224,8 +224,9 @@ def _map(backend: str, rows: list[Row], path: Path) -> None:
         axes.set(xlabel="elements", ylabel="classes", title=title)
     for axes in panels.flat[len(maps) :]:
         axes.set_axis_off()
-    bar = figure.colorbar(image, ax=panels, ticks=[1 / 4, 1 / 2, 1, 2, 4], shrink=0.6)
-    bar.ax.set_yticklabels(["0.25", "0.5", "1", "2", "4"])
+    bar = figure.colorbar(image, ax=panels, shrink=0.6)
+    bar.set_ticks([1 / 4, 1 / 2, 1, 2, 4], labels=["0.25", "0.5", "1", "2", "4"])
+    bar.ax.minorticks_off()
     bar.set_label("axisoft's time over the peer's")
     figure.suptitle(f"{backend}, processor time of one thread")
     figure.savefig(path, dpi=110)
@@ -233,8 +234,8 @@ def _map(backend: str, rows: list[Row], path: Path) -> None:
 
 
 def _decade(row: Row) -> float:
-    """The number of elements that was meant, of which whole rows are taken."""
-    return float(f"{math.prod(row['shape']):.0e}")
+    """About the number of elements that was meant, of which whole rows are taken."""
+    return min((1e3, 1e4, 3e4, 1e5, 1e6, 4e6), key=lambda n: abs(math.log(math.prod(row["shape"]) / n)))
 
 
 def _plot(backend: str, rows: list[Row], path: Path) -> None:

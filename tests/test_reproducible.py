@@ -166,7 +166,7 @@ def test_the_number_of_threads_changes_no_sigmoid_of_mapped_tensors(target):
     """PyTorch's own shows where they share it out."""
     import torch
 
-    x, before = target.array(RNG.normal(size=(2, 40_003)) * 4, "float32"), torch.get_num_threads()
+    x, before = target.array(RNG.normal(size=(7, 10_007)) * 4, "float32"), torch.get_num_threads()
     found = []
     try:
         for threads in (1, 2, 3, 5):

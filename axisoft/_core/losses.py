@@ -44,7 +44,6 @@ from axisoft._core.weights import (
     admit,
     along_weights_vjp,
     as_floats,
-    drop,
     lay,
     loss_op,
     per_sample,
@@ -108,17 +107,15 @@ def cross_entropy(
         loss = times(known.class_weight, settle(surprisal, known, xp))
         return xp.squeeze(times(known.factor, settle(loss, known, xp)), axis=axis)
     of = _slices(x, where, axis=axis, xp=xp, distances=known.soft is not None or label_smoothing)
-    log = drop(of.log, known, xp)
     if known.soft is None:
-        d = of.distance(known.index, axis, xp)
-        loss = times(known.class_weight, log - drop(d, known, xp))
+        loss = times(known.class_weight, of.log - of.distance(known.index, axis, xp))
     else:
-        loss = known.class_weight * log - _dot(known.soft, of.of.d, axis, xp)
+        loss = known.class_weight * of.log - _dot(known.soft, of.of.d, axis, xp)
     if label_smoothing:
         each, every = _smoothing(x, weight, where, axis=axis, label_smoothing=label_smoothing, xp=xp)
-        loss = (1.0 - label_smoothing) * loss + (every * log - _dot(each, of.of.d, axis, xp))
+        loss = (1.0 - label_smoothing) * loss + (every * of.log - _dot(each, of.of.d, axis, xp))
     if z_loss:
-        lse = drop(of.lse(), known, xp)
+        lse = of.lse()
         loss = loss + times(known.class_weight, z_loss * lse * lse)
     if where is not None:
         loss = xp.where(xp.any(spread(where, x, xp), axis=axis, keepdims=True), loss, math.inf)

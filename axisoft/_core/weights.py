@@ -100,12 +100,8 @@ def per_sample(a, x, axis, xp):
 
 def settle(y, samples, xp):
     """Dropped samples give 0, whatever their rows hold; classes that do not exist give NaN."""
-    return spoil(drop(y, samples, xp), samples, xp)
-
-
-def drop(y, samples, xp):
-    """Dropped samples give 0, whatever their rows hold."""
-    return y if samples.kept is None or none(~samples.kept, xp) else visible(y, samples.kept, xp)
+    y = y if samples.kept is None or none(~samples.kept, xp) else visible(y, samples.kept, xp)
+    return spoil(y, samples, xp)
 
 
 def spoil(y, samples, xp):

@@ -45,7 +45,7 @@ class _Step(torch.autograd.Function):
         op, options, how, where = ctx.call
         wanted = ctx.needs_input_grad[1:]
         if how != "none":
-            g = (g / max(ctx.shape.numel(), 1) if how == "mean" else g).expand(ctx.shape)
+            g = (g / ctx.shape.numel() if how == "mean" else g).expand(ctx.shape)
         # Gradients are on where the result may be differentiated again.
         if torch.is_grad_enabled():
             return None, *_again(op, g, y, tuple(arrays), wanted, options)

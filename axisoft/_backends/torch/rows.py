@@ -83,20 +83,18 @@ def log_softmax(x):
     result = torch.empty_like(x)
     for tile, room in _tiles(x, result):
         # PyTorch's kernel rounds the sum of a slice to half precision: 100 000 equal entries have none in float16.
-        y = torch.log_softmax(wide(tile), 1, out=None if x.dtype in HALF else room)
+        tile = wide(tile)
+        y = torch.log_softmax(tile, 1, out=None if x.dtype in HALF else room)
         top = torch.amax(y, 1).numpy()
         if not top.max() < -UNSURE:
-            _mend_largest(y.numpy(), wide(tile).numpy(), top)
+            unsure = np.nonzero(~(top < -UNSURE))[0]
+            some = tile if len(unsure) == len(tile) else tile[torch.from_numpy(unsure)]
+            p = torch.softmax(some, 1).numpy()
+            own, rest, place = _without(p, np.argmax(p, 1))
+            y.numpy()[unsure, place[1]] = 0.0 - np.log1p(rest / own)  # NaN stays
         if x.dtype in HALF:
             room.copy_(y)
     return result
-
-
-def _mend_largest(y, x, top):
-    """The largest element of a slice where it is not far below 0: made of the others. NaN stays."""
-    unsure = np.nonzero(~(top < -UNSURE))[0]
-    *_, place, rest = _others(x[unsure])
-    y[unsure, place[1]] = 0.0 - np.log1p(rest)
 
 
 def _others(x):

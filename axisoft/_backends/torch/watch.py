@@ -81,6 +81,13 @@ def is_wrapped(x):
     return torch._is_functional_tensor(x)
 
 
+def innermost(x):
+    """The tensor that a transformation wraps, with all that it maps."""
+    while _functorch.is_functorch_wrapped_tensor(x):
+        x = _functorch.get_unwrapped(x)
+    return x
+
+
 def varies(arrays):
     """Whether anything may be differentiated along any of the arrays, or is being transformed."""
     if forward_ad._current_level >= 0:

@@ -22,7 +22,7 @@ from axisoft._backends.torch.elements import KERNELS, by_blocks, gradient_by_blo
 from axisoft._backends.torch.fallback import formula, gradient_on_numpy, on_numpy
 from axisoft._backends.torch.limits import GRAIN, STEADY_ACROSS
 from axisoft._backends.torch.namespace import memory, xp
-from axisoft._backends.torch.watch import are_memory, are_plain, is_traced, is_wrapped
+from axisoft._backends.torch.watch import are_memory, are_plain, innermost, is_traced, is_wrapped
 
 
 def place(arrays):
@@ -130,8 +130,8 @@ def _is_whole(arrays, options):
 
 
 def _is_below_grain(arrays, options):
-    """Mapped or recorded tensors on the host need not lie as they seem to."""
-    return not is_traced() and not (arrays[0].is_cpu and arrays[0].numel() >= GRAIN)
+    """Mapped or recorded tensors on the host need not lie as they seem to, nor be all that there is."""
+    return not is_traced() and not (arrays[0].is_cpu and innermost(arrays[0]).numel() >= GRAIN)
 
 
 def _has_no_weights(arrays, options):
