@@ -6,6 +6,10 @@ The truth is computed in extended precision.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from helpers import differentiates, gradient
@@ -180,3 +184,27 @@ def test_binary_cross_entropy_of_many(target, dtype, turned):
         found.append(gradient(target, fun, given))
     for each in found:
         assert np.all(np.abs(each - slope) <= 8 * testing.ulp(terms.astype(np.float64), dtype))
+
+
+@pytest.mark.host
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="the system does not tell a peak of memory")
+@pytest.mark.parametrize(("precision", "most"), [("float32", 1.2), ("bfloat16", 1.5)])
+def test_the_memory_of_a_step(target, precision, most):
+    """The gradient and a few tiles beside the logits: pieces that an allocator is handed back it may not use again."""
+    code = f"""
+import torch, axisoft
+def read(field):
+    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(field))
+def step(rows):
+    x = torch.randn(rows, 8000).to(torch.{precision}).requires_grad_()
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    before = read("VmRSS")
+    axisoft.cross_entropy(x, torch.arange(rows)).backward()
+    return (read("VmHWM") - before) / (x.numel() * x.itemsize)
+step(2)
+print(step(4000))
+"""
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert float(run.stdout) < most

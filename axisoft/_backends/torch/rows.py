@@ -57,6 +57,19 @@ def _tiles(x, *others):
     return zip(*(a.split(length) for a in (x, *others)), strict=True)
 
 
+def _rooms(x):
+    """Room for a tile in the dtype that is computed in, and for half precision to become it, to be used for one tile
+    after another: an allocator that has just been given such pieces back may make new ones between what is kept."""
+    first = next(iter(_tiles(x)))[0]
+    p = torch.empty(first.shape, dtype=wide(first[:0]).dtype)
+    return p, torch.empty_like(p) if x.dtype in HALF else None
+
+
+def _widened(tile, room):
+    """The tile in the dtype that is computed in."""
+    return tile if room is None else room[: len(tile)].copy_(tile)
+
+
 def _has_nan(x):
     return math.isnan(np.maximum.reduce(x.numpy(), None))  # np.max is a call more
 
@@ -151,18 +164,19 @@ def surprisal(x, index, shared=None):
         if shared is not None:
             shared.append(lambda factor: _gradient_of_few(e, place, target, factor.numpy(), x.dtype))
         return torch.from_numpy(np.log1p(rest) - d[target])
-    found = [_surprisal(wide(tile), at) for tile, at in _tiles(x, index)]
+    p, room = _rooms(x)
+    found = [_surprisal(_widened(tile, room), at, p) for tile, at in _tiles(x, index)]
     return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def _surprisal(x, index):
+def _surprisal(x, index, p):
     if not is_steady(x):
-        return torch.from_numpy(_by_others(x, index.numpy()))
+        return torch.from_numpy(_by_others(x, index.numpy(), p))
     loss = functional.cross_entropy(x, index, reduction="none")
     values = loss.numpy()
     if not values.min() > UNSURE:
         unsure = np.nonzero(~(values > UNSURE))[0]
-        values[unsure] = _by_others(x[torch.from_numpy(unsure)], index.numpy()[unsure])
+        values[unsure] = _by_others(x[torch.from_numpy(unsure)], index.numpy()[unsure], p)
     return loss
 
 
@@ -177,9 +191,9 @@ def _without(p, index):
     return own, sum_of_rows(torch.from_numpy(p)).numpy()[:, 0], place
 
 
-def _by_others(x, index):
+def _by_others(x, index, room):
     """``-log1p(-sum_{j != i} p_j)``, or ``-log p_i`` if these are the many."""
-    p = torch.softmax(x, 1).numpy()
+    p = torch.softmax(x, 1, out=room[: len(x)]).numpy()
     p_index, rest, _ = _without(p, index)
     with np.errstate(all="ignore"):
         s = p_index + rest
@@ -278,8 +292,9 @@ def logit_gradient(x, index, factor):
         _, e, place, _ = _others(wide(x).numpy())
         return _gradient_of_few(e, place, (place[0], index.numpy()), factor.numpy(), x.dtype)
     result = torch.empty_like(x)
+    other, wider = _rooms(x) if x.dtype in HALF else (None, None)
     for tile, room, at, by in _tiles(x, result, index, factor):
-        p = torch.softmax(wide(tile), 1, out=None if x.dtype in HALF else room)
+        p = torch.softmax(_widened(tile, wider), 1, out=room if other is None else other[: len(tile)])
         own, rest, place = _without(p.numpy(), at.numpy())
         _logit_gradient(p.numpy(), rest, own + rest, place, by.numpy(), p)
         if x.dtype in HALF:
