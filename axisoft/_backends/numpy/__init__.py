@@ -37,7 +37,7 @@ _QUIET.run(np.seterr, all="ignore")
 def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), **static):
     arrays = _plain(arrays)
     x = arrays[0]
-    if x.size <= SMALL or (x.size <= LEAST and _is_plain(x, static.get("axis", ()))):
+    if _is_one_tile(x, static.get("axis", ())):
         # Entering a copy of a context takes a tenth of the microsecond that numpy.errstate takes.
         run = _QUIET.copy().run
         if not floats and given is None and x.dtype == dtype == out:  # the steps of evaluate, all of them nothing
@@ -53,8 +53,7 @@ def pullback(op, arrays, wanted, *, xp, **static):
     arrays = _plain(arrays)
     do: Any = _formula
     options: dict[str, Any] = {}
-    x = arrays[0]
-    if x.size > SMALL and (x.size > LEAST or not _is_plain(x, static.get("axis", ()))):
+    if not _is_one_tile(arrays[0], static.get("axis", ())):
         casts = {name: static.pop(name) for name in ("given", "dtype", "floats") if name in static}
         tiled = _Tiled(casts["dtype"], **casts)
         do, options = tiled.do, {"vjp": tiled.vjp, "given": None, "dtype": None}
@@ -85,12 +84,13 @@ def pull(op, g, y, arrays, wanted, options, threads):
         return _plain(tiled.vjp(op, g, y, arrays, wanted, _formula, _xp, **options))
 
 
-def _is_plain(x, axis):
-    """Whether the only tile of an array that threads do not share is the array as it is."""
-    if axis == ():
-        return True
+def _is_one_tile(x, axis):
+    """Whether a call is run as it is: the array is small; or no thread shares it, and no tile would be turned."""
+    if x.size <= SMALL or x.size > LEAST:
+        return x.size <= SMALL
     last = x.ndim - 1
-    return axis in (last, (last,)) and x.shape[-1] > tiles.SHORT_AXIS and x.flags.c_contiguous
+    turns_not = axis in (last, (last,)) and x.shape[-1] > tiles.SHORT_AXIS and x.flags.c_contiguous
+    return axis == () or turns_not
 
 
 def _plain(arrays):
