@@ -128,8 +128,10 @@ def _max(g: Any, y: Any, args: Any, i: int, xp: Any, kwargs: Any) -> Any:
 
 
 def _sum(g: Any, y: Any, args: Any, i: int, xp: Any, kwargs: Any) -> Any:
+    if kwargs.keys() - {"axis"}:
+        raise NotImplementedError("axisoft's tape sums along one axis, or over everything")
     if kwargs:
-        raise NotImplementedError("axisoft's tape sums over everything")
+        g = xp.expand_dims(g, axis=kwargs["axis"])
     return xp.broadcast_to(g, args[0].shape)
 
 

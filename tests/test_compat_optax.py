@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import differentiates, gradient
 
+import axisoft
 from axisoft.compat import optax as facade
 
 INF, NAN = np.inf, np.nan
@@ -31,6 +32,17 @@ def test_class_probabilities(target, axis):
     assert got.dtype == x.dtype
     if axis == -1:
         assert close(target.numpy(facade.safe_softmax_cross_entropy(x, t)), target.numpy(got))
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 0), -1), ((0, 3), 0), ((2, 0, 3), (1, 2)), ((0, 3), None)])
+def test_without_classes_the_sum_is_empty(target, shape, axis):
+    x = target.array(np.zeros(shape), "float32")
+    rows = np.sum(np.zeros(shape), axis)
+    got = facade.softmax_cross_entropy(x, x, axis)
+    assert got.dtype == x.dtype
+    assert np.array_equal(target.numpy(got), rows)
+    _, pullback = axisoft.vjp(facade.softmax_cross_entropy, x, x, axis)
+    assert target.numpy(pullback(target.array(np.ones(rows.shape), "float32"))[0]).shape == shape
 
 
 @pytest.mark.parametrize("axis", [-1, 0, 1, (1, 2), (2, 1), (0, -1)])

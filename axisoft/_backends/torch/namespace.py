@@ -162,3 +162,9 @@ _OVER: dict[str, Any] = {
 }
 
 xp, memory, host = _Any(), _Memory(), _Host()
+
+# PyTorch's first call of one of these finds its kernel, and where several threads share that call, one of them may be
+# left with a kernel of half the digits (pytorch/pytorch#188792): 11 of 9000 processes. One element is one thread's.
+for _function in (torch.exp, torch.log, torch.log1p):
+    for _dtype in (torch.float32, torch.float64):
+        _function(torch.ones(1, dtype=_dtype, device="cpu"))
