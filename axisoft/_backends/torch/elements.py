@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from axisoft._backends import numpy, tiles
+from axisoft._backends import tiles
 from axisoft._backends.torch.fallback import widened
-from axisoft._backends.torch.limits import BLOCK, GRAIN, HALF, SHARED, TILE, VECTOR
+from axisoft._backends.torch.limits import BLOCK, GRAIN, GRAINS, HALF, TILE, VECTOR
 from axisoft._backends.torch.namespace import host
 
 KERNELS: dict[str, Any] = {
@@ -35,8 +35,7 @@ class _Tiles(tiles.Tiles):
 def _over_blocks(op, arrays, options, results, dtype, compute):
     """What ``compute`` makes of the arrays in float32 or float64, a block at a time.
 
-    A block is less than PyTorch shares out among its threads, so that these take blocks: how an operation would be cut
-    does not show. Where not all arrays lie in memory alike, tiles are cut along the axes.
+    Where not all arrays lie in memory alike, these are tiles along the axes, which no threads share.
     """
     x = arrays[0]
     if x.numel() * x.itemsize <= TILE and shows_no_threads(x):  # in the cache as a whole; to cut it would cost more
@@ -46,20 +45,21 @@ def _over_blocks(op, arrays, options, results, dtype, compute):
     if any(a is None and b is not None for a, b in zip(flat, (*arrays, *results), strict=True)):
         cut = _Tiles(op, arrays, options, BLOCK, host, results)
         return cut.run("element", dtype, lambda tile, room: compute(widened(tile)))
-    size = -(-x.numel() // (-(-x.numel() // BLOCK) * VECTOR)) * VECTOR  # blocks of one size, but for the last
-    parts = [itertools.repeat(None) if a is None else a.split(size) for a in (_flat(result, result), *flat)]
-    blocks = list(zip(*parts, strict=False))
-
-    def run(i):
-        room, *block = blocks[i]
+    sizes = _blocks(x.numel())
+    parts = [itertools.repeat(None) if a is None else a.split(sizes) for a in (_flat(result, result), *flat)]
+    for room, *block in zip(*parts, strict=False):
         room.copy_(compute(widened(block)))
-
-    if len(blocks) > SHARED and (threads := torch.get_num_threads()) > 1:
-        numpy.spread(run, len(blocks), threads)
-    else:
-        for i in range(len(blocks)):
-            run(i)
     return result
+
+
+def _blocks(count):
+    """Their lengths: each of PyTorch's threads takes whole grains, but for what is left of less than one."""
+    threads, sizes = torch.get_num_threads(), []
+    while count:
+        each = min(threads, count // GRAIN) * GRAIN
+        sizes.append(min(count // each, GRAINS) * each if each else count)
+        count -= sizes[-1]
+    return sizes
 
 
 def _flat(a, like):

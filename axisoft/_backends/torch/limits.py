@@ -28,15 +28,14 @@ STEADY_IN_LOG_ON_DEVICE = 1 << 15
 # of a sum to one number, and of its sigmoid. Rows that lie along memory are one thread's each, and sums of them too.
 GRAIN = 1 << 15
 
-# Elements of a block of what is computed element by element, at most: below the grain, and a multiple of what vectors
-# take. And so many blocks are done by one thread before others are up.
+# What its kernels take at once, at most; and elements of which a sum or a function is one thread's, cut there.
 VECTOR = 64
 BLOCK = GRAIN - VECTOR
-SHARED = 8
+# Of what is computed element by element, a block is at most so many grains a thread.
+GRAINS = 4
 
-# Bytes of a tile: what is made of it on the way is found in the cache. A product of 2**20 elements of float32 takes
-# 440 us, of 16 times 2**16 100.
-TILE = 1 << 19
+# Bytes of a tile: what is made of it on the way is found in the cache.
+TILE = 1 << 22
 
 # Elements up to which a logarithm is made by NumPy, whose calls take a third of the time of PyTorch's: all of it takes
 # less than a look for the slices that a kernel of PyTorch's leaves to be mended.
