@@ -17,7 +17,7 @@ SHAPE = (6, 1000)
 REDUCTIONS = {
     "softmax": (lambda x, _: ax.softmax(x), 2, 4),
     "log_softmax": (lambda x, _: ax.log_softmax(x), 2, 4),
-    "logsumexp": (lambda x, _: ax.logsumexp(x, axis=1), 2, 4),
+    "logsumexp": (lambda x, _: ax.logsumexp(x, axis=1), 2, 5),
     "cross_entropy": (lambda x, t: ax.cross_entropy(x, t, reduction="none"), 2, 4),
     "sigmoid": (lambda x, _: ax.sigmoid(x), 0, 0),
 }
@@ -68,7 +68,8 @@ def test_the_cpu_sums_in_runs(target, name):
 
     fun, *_ = REDUCTIONS[name]
     args = arrays(target)
-    assert "tensor<6x125x8xf32>" in lowered(fun, "cpu", args)
+    in_runs = "tensor<6x125x8xf32>" in lowered(fun, "cpu", args)
+    assert in_runs is (name in ("softmax", "cross_entropy"))  # to a logarithm each sum by itself is the cheaper
     for run in (fun, value_and_gradient(fun)):
         assert "conditional" not in jax.jit(run).lower(*args).compile().as_text()
 

@@ -96,6 +96,8 @@ class _Namespace:
 
 
 _xp, _kept = _Namespace(_in_runs), _Namespace(_one_by_one)
+# Of a value by itself; what a logarithm is made of is not worth a reduction of pairs.
+_VALUES = {"log_softmax": _kept, "logsumexp": _kept}
 
 
 @lru_cache(maxsize=1024)
@@ -166,7 +168,8 @@ def _nothing(a):
 
 @partial(jax.jit, static_argnames=("op", "static"))
 def _program(op, arrays, static):
-    return _core.evaluate(_xp.do, op, arrays, xp=_xp, **dict(static))
+    xp = _VALUES.get(op.name, _xp)
+    return _core.evaluate(xp.do, op, arrays, xp=xp, **dict(static))
 
 
 def evaluate(op, arrays, *, xp, **static):

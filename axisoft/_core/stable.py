@@ -239,8 +239,8 @@ def others(of, axes, xp, again=True):
     array than before. ``again`` : whether it is used again.
 
     Where a position tells the largest element, it is left out of the sum and put back; infinities and NaN stay, since
-    they are not 0 less themselves. Otherwise it has d = 0 and e = 1, and ``e - floor(e)`` leaves it out, with others
-    that have e = 1 too; these are counted. Each of the sums alone would lose digits: of small terms, or of ties.
+    they are not 0 less themselves. Otherwise it has d = 0 and e = 1, and ``e - floor(e)`` leaves it out. With others
+    that have e = 1 too the sum is 2 or more, and 1 can be taken off it without losing digits.
     """
     e = of.e
     if of.at is not None:
@@ -256,9 +256,8 @@ def others(of, axes, xp, again=True):
     if hasattr(xp, "where_true"):
         s = total(e, axes, xp)
         return xp.where_true(s < 2.0, lambda e, axes: total(e - xp.floor(e), axes, xp), s - 1.0, e, axes), e
-    ones = xp.floor(e)
-    rest, ties = totals((e - ones, ones), axes, xp)
-    return rest + xp.maximum(ties - 1.0, 0.0), e
+    s, rest = totals((e, e - xp.floor(e)), axes, xp)
+    return xp.where(s < 2.0, rest, s - 1.0), e
 
 
 def divisor(of, rest):
