@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="what fits in some minutes")
     parser.add_argument("--only", default="", help="cases whose work, shape, dtype or peer contains this")
     parser.add_argument("--output", type=Path, help="JSON file; a page and plots of the same name are made beside it")
+    parser.add_argument("--keep", action="store_true", help="keep what that file has of the other backends")
     parser.add_argument("--report", type=Path, help="measure nothing: make the page and plots of this JSON file again")
     given = parser.parse_args()
     if given.report:
@@ -98,6 +99,12 @@ def main() -> None:
         parser.error(f"no case contains {given.only!r}")
     start = time.time()
     result: dict[str, Any] = {"machine": machine(), "versions": versions(), "quick": given.quick, "rows": []}
+    if given.keep:
+        before = json.loads(given.output.read_text())
+        for what in ("machine", "versions", "quick"):
+            if before[what] != result[what]:
+                parser.error(f"{given.output} has another {what}: {before[what]}")
+        result["rows"] = [row for row in before["rows"] if row["backend"] not in given.backend]
     for backend in given.backend:
         result["rows"] += measure(backend, given.quick, given.only)
     result["seconds"] = round(time.time() - start)

@@ -218,7 +218,8 @@ def _map(backend: str, rows: list[Row], path: Path) -> None:
             grid[classes.index(row["shape"][1])][elements.index(_decade(row))] = judged(row)
         image = axes.imshow(grid, norm=colors.LogNorm(1 / 4, 4), cmap="RdBu_r", aspect="auto")
         for i, j in ((i, j) for i in range(len(classes)) for j in range(len(elements)) if grid[i][j] == grid[i][j]):
-            axes.text(j, i, f"{grid[i][j]:.2f}", ha="center", va="center", fontsize=8)
+            color = "white" if abs(math.log2(grid[i][j])) > 1.2 else "black"
+            axes.text(j, i, f"{grid[i][j]:.2f}", ha="center", va="center", fontsize=8, color=color)
         axes.set_xticks(range(len(elements)), [f"{n:.0e}" for n in elements])
         axes.set_yticks(range(len(classes)), list(map(str, classes)))
         axes.set(xlabel="elements", ylabel="classes", title=title)

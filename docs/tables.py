@@ -6,6 +6,7 @@ python docs/tables.py            write them
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -97,11 +98,32 @@ def elementwise() -> str:
     return table(("function", *(f"{x:g}".replace("nan", "NaN") for x in points)), rows)
 
 
+def measured() -> list[report.Row]:
+    rows: list[report.Row] = json.loads((HERE.parent / "bench" / "results" / "cpu.json").read_text())["rows"]
+    return rows
+
+
+def means() -> str:
+    rows = ((name, f"{mean:.2f}", "" if bar is None else f"{bar:g}") for name, mean, bar in report.means(measured()))
+    return table(("work", "ratio", "bar"), rows)
+
+
+def training() -> str:
+    """Of values with their gradients, the ratio by array."""
+    rows = [row for row in measured() if row["kind"] == "training" and row["dtype"] == "float32" and row["axis"] == 1]
+    groups = {key: {tuple(row["shape"]): row for row in found} for key, found in report.groups(rows).items()}
+    groups = {key: found for key, found in groups.items() if len(found) >= 5}
+    shapes = sorted({shape for found in groups.values() for shape in found}, key=math.prod)
+    shapes = [shape for shape in shapes if sum(shape in found for found in groups.values()) > 3]
+    ratios = lambda found: (f"{report.judged(found[shape]):.2f}" if shape in found else "" for shape in shapes)
+    lines = ((f"`{backend}`", work, peer, *ratios(found)) for (backend, work, peer), found in groups.items())
+    return table(("backend", "work", "beside", *(" x ".join(map(str, shape)) for shape in shapes)), lines)
+
+
 def slowest() -> str:
     """Of each piece of work beside each peer, the array with the largest ratio, wherever that is above 1: by the clock
     that its bar is about."""
-    rows = json.loads((HERE.parent / "bench" / "results" / "cpu.json").read_text())["rows"]
-    judged = report.judged
+    rows, judged = measured(), report.judged
     worst = [max(members, key=judged) for members in report.groups(rows).values()]
     worst = sorted((row for row in worst if judged(row) > 1), key=lambda row: -judged(row))
     head = ("backend", "work", "beside", "array", "axisoft", "peer", "ratio")
@@ -118,6 +140,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "promises": promises,
     "special values": special_values,
     "elementwise": elementwise,
+    "means": means,
+    "training": training,
     "slowest": slowest,
     "findings": findings,
 }

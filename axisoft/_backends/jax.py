@@ -96,8 +96,8 @@ class _Namespace:
 
 
 _xp, _kept = _Namespace(_in_runs), _Namespace(_one_by_one)
-# Of a value by itself; what a logarithm is made of is not worth a reduction of pairs.
-_VALUES = {"log_softmax": _kept, "logsumexp": _kept}
+# Of a value by itself, where that is not the first. Of float32 XLA has fast sums for one array each.
+_VALUES = {(name, jnp.dtype("float32")): _kept for name in ("log_softmax", "logsumexp")}
 
 
 @lru_cache(maxsize=1024)
@@ -168,8 +168,9 @@ def _nothing(a):
 
 @partial(jax.jit, static_argnames=("op", "static"))
 def _program(op, arrays, static):
-    xp = _VALUES.get(op.name, _xp)
-    return _core.evaluate(xp.do, op, arrays, xp=xp, **dict(static))
+    options = dict(static)
+    xp = _VALUES.get((op.name, options["dtype"]), _xp)
+    return _core.evaluate(xp.do, op, arrays, xp=xp, **options)
 
 
 def evaluate(op, arrays, *, xp, **static):
