@@ -26,6 +26,7 @@ nox.options.sessions = [
     "strict",
     "oldest",
     "compat",
+    "scale",
     "cupy_without_device",
     "examples",
     "bench_quick",
@@ -140,6 +141,14 @@ def compat(session: nox.Session) -> None:
     """axisoft.compat beside SciPy, PyTorch, jax.nn and Optax; and in their place, in the tests that they install."""
     install(session, ".", "jax", "torch", *group("test"), *group("peers"), *group("strict"))
     session.run("pytest", "--numprocesses=2", "--quiet", *(session.posargs or ["tests/compat_peers"]))
+
+
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Arrays that devices share, on 8 devices of JAX's in the host's memory."""
+    install(session, ".", "jax", *group("test"))
+    env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    session.run("pytest", "--numprocesses=2", "--quiet", *(session.posargs or ["tests/scale"]), env=env)
 
 
 @nox.session

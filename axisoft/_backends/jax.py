@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache, partial
 
 import jax
@@ -11,7 +12,7 @@ from jax import experimental, lax
 from jax.custom_derivatives import SymbolicZero
 
 from axisoft import _core
-from axisoft._core.stable import count, length, total
+from axisoft._core.stable import classes, count, length, total
 
 # How many terms XLA's CPU compiler takes in one run of straight code; from 32 on it makes a loop, five times as slow.
 RUN = 24
@@ -87,9 +88,36 @@ class _Namespace:
     def __getattr__(self, name):
         return getattr(jnp, name)
 
-    def sums(self, arrays, axis):
+    @staticmethod
+    def take_along_axis(x, index, axis):
+        """Where the type says that devices share the axis, each looks at its own part."""
+        spec = jax.typeof(x).sharding.spec if hasattr(jax, "typeof") else ()
+        if axis < len(spec) and spec[axis] is not None:
+            return jnp.sum(jnp.where(classes(x, axis, jnp) == index, x, 0), axis=axis, keepdims=True)
+        return jnp.take_along_axis(x, index, axis)
+
+    def sums(self, arrays, axes):
+        """First of what each device holds, where devices share the axes evenly, which a program need not be able to
+        see: an axis that is cut across what a device holds is one that moves."""
+        arrays, after = tuple(arrays), 0
+        lengths = [(axis, length(arrays[0], axis, jnp)) for axis in sorted(axes)]
+        shared = [(axis, 1 if n is None else math.gcd(n, jax.device_count())) for axis, n in lengths]
+        for axis, pieces in shared:
+            axis, after = axis + after, after + (pieces > 1)
+            if pieces > 1:
+                shape = arrays[0].shape
+                cut = (*shape[:axis], pieces, shape[axis] // pieces, *shape[axis + 1 :])
+                arrays = self._sums(tuple(a.reshape(cut) for a in arrays), axis + 1)
+            else:
+                arrays = self._sums(arrays, axis)
+        for axis, pieces in reversed(shared):
+            if pieces > 1:
+                after -= 1
+                arrays = tuple(jnp.squeeze(jnp.sum(a, axis + after, keepdims=True), axis + after + 1) for a in arrays)
+        return arrays
+
+    def _sums(self, arrays, axis):
         whole, host = (partial(f, axis=axis) for f in (_whole, self.host))
-        arrays = tuple(arrays)
         if length(arrays[0], axis, jnp) is None or (len(arrays) == 1 and _Host.sums_in_pairs(arrays[0], axis)):
             return whole(*arrays)
         return lax.platform_dependent(*arrays, cpu=host, default=whole)

@@ -8,7 +8,7 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     rounds                   true if each operation rounds its result: nothing is fused with what made x
     quiet                    true if inf - inf is NaN and no warning
     sums_in_pairs(x, axis)   whether its own sum along that axis is as accurate as one in pairs
-    sums(arrays, axis)       accurate sums of several arrays of one shape, in one pass; the axis stays
+    sums(arrays, axes)       accurate sums of several arrays of one shape, in one pass; the axes stay
     is_number(n)             whether a length is known; those that are ints, unless it says otherwise
     sized                    true if every length is
     over(name, a, *others)   the function of that name, written over a
@@ -92,16 +92,16 @@ def expand(a, axes, xp):
 
 def total(x, axes, xp):
     """Sum over ``axes``, accurate whatever their lengths and the memory order."""
+    if hasattr(xp, "sums"):
+        return xp.sums((x,), axes)[0]
     for axis in axes:
-        x = xp.sums((x,), axis)[0] if hasattr(xp, "sums") else _total(x, axis, xp)
+        x = _total(x, axis, xp)
     return x
 
 
 def totals(arrays, axes, xp):
     """``total`` of each of several arrays."""
-    for axis in axes:
-        arrays = xp.sums(arrays, axis) if hasattr(xp, "sums") else [_total(x, axis, xp) for x in arrays]
-    return arrays
+    return xp.sums(arrays, axes) if hasattr(xp, "sums") else [total(x, axes, xp) for x in arrays]
 
 
 def _total(x, axis, xp):

@@ -1,0 +1,133 @@
+"""JAX arrays on a mesh of 8 devices: every function as on one, and nothing but sums per sample goes between them.
+
+A mesh's axes are ``Auto``, where the compiler finds who holds what, or ``Explicit``, where the types say so; a mixture
+has one of each.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+from scale.collectives import collectives
+
+import axisoft as ax
+
+RNG = np.random.default_rng(14)
+BATCH, LENGTH = 8, 16
+LAYOUTS = {
+    "batch": P("b", None, None),
+    "class": P(None, None, "c"),
+    "both": P("b", None, "c"),
+    "length and class": P(None, "b", "c"),
+}
+MESHES = {
+    "auto": (AxisType.Auto, AxisType.Auto),
+    "explicit": (AxisType.Explicit, AxisType.Explicit),
+    "mixed": (AxisType.Auto, AxisType.Explicit),
+}
+
+
+def of_weights(name, **options):
+    """A loss with one more array, which is laid out as its kind is."""
+    return lambda x, t, a: ax.cross_entropy(x, t, **{name: a}, **options)
+
+
+def product(x, t):
+    """A gradient of a gradient, times a vector."""
+    return jnp.sum(jax.jvp(jax.grad(lambda x: ax.cross_entropy(x, t)), (x,), (jnp.cos(x),))[1] ** 2)
+
+
+# name: a function of logits, classes and what else there is; the kind of the latter.
+CASES = {
+    "cross_entropy": (ax.cross_entropy, None),
+    "each loss": (lambda x, t: jnp.sum(jnp.square(ax.cross_entropy(x, t, reduction="none"))), None),
+    "sum": (lambda x, t: ax.cross_entropy(x, t, reduction="sum"), None),
+    "probabilities": (lambda x, t, q: ax.cross_entropy(x, q), "soft"),
+    "where": (of_weights("where"), "mask"),
+    "weight": (of_weights("weight"), "class"),
+    "weight everywhere": (of_weights("weight"), "everywhere"),
+    "sample_weight": (of_weights("sample_weight"), "sample"),
+    "smoothed": (of_weights("weight", label_smoothing=0.1, ignore_index=3), "class"),
+    "z_loss": (lambda x, t: ax.cross_entropy(x, t, z_loss=1e-3), None),
+    "nll_loss": (lambda x, t: ax.nll_loss(ax.log_softmax(x), t), None),
+    "softmax": (lambda x, t: jnp.sum(jnp.square(ax.softmax(x))), None),
+    "softmax over two axes": (lambda x, t: jnp.sum(jnp.square(ax.softmax(x, axis=(1, 2)))), None),
+    "log_softmax": (lambda x, t: jnp.mean(jnp.square(ax.log_softmax(x))), None),
+    "logsumexp": (lambda x, t: jnp.sum(jnp.square(ax.logsumexp(x, axis=-1))), None),
+    "sigmoid": (lambda x, t: jnp.mean(jnp.square(ax.sigmoid(x))), None),
+    "log_sigmoid": (lambda x, t: jnp.mean(jnp.square(ax.log_sigmoid(x))), None),
+    "softplus": (lambda x, t: jnp.mean(jnp.square(ax.softplus(x))), None),
+    "binary cross-entropy": (lambda x, t, q: ax.binary_cross_entropy_with_logits(x, q), "soft"),
+    "bfloat16": (lambda x, t: ax.cross_entropy(x.astype(jnp.bfloat16), t), None),
+    "vmap": (lambda x, t: jnp.sum(jax.vmap(ax.cross_entropy)(x, t)), None),
+    "curvature": (product, None),
+}
+
+
+def arrays(classes):
+    shape = (BATCH, LENGTH, classes)
+    x = (RNG.normal(size=shape) * 3).astype(np.float32)
+    t = RNG.integers(0, classes, shape[:-1]).astype(np.int32)
+    np.put_along_axis(x[::2], t[::2, :, None], 25.0, axis=-1)  # confident slices
+    mask = RNG.random(shape) < 0.9
+    np.put_along_axis(mask, t[..., None], True, axis=-1)
+    weight = RNG.uniform(0.5, 2.0, classes).astype(np.float32)
+    return (x, t), {
+        None: None,
+        "soft": RNG.dirichlet(np.ones(classes), shape[:-1]).astype(np.float32),
+        "mask": mask,
+        "class": weight,
+        "everywhere": weight,
+        "sample": RNG.uniform(0.0, 2.0, shape[:-1]).astype(np.float32),
+    }
+
+
+def laid_out(kind, spec):
+    return {"soft": spec, "mask": spec, "class": P(spec[2]), "everywhere": P(), "sample": P(*spec[:2])}[kind]
+
+
+def run(fun, given, specs, mesh):
+    """Value and gradient on the mesh, and the messages of the program."""
+    with jax.set_mesh(mesh):
+        placed = [jax.device_put(a, NamedSharding(mesh, spec)) for a, spec in zip(given, specs, strict=True)]
+        program = jax.jit(jax.value_and_grad(fun)).lower(*placed).compile()
+        y, g = program(*placed)
+    return np.asarray(y), np.asarray(g), collectives(program)
+
+
+# Of 1000 classes no cut into eight is one into runs of eight as well.
+# Numbers of float32 a sample that go in one message; a compiler puts all those together that it has at a time.
+VECTORS = 12
+FEW = ("cross_entropy", "weight", "softmax")
+CELLS = [(name, kind, 512) for name in CASES for kind in ("auto", "explicit")]
+CELLS += [(name, kind, 1000) for name in FEW for kind in MESHES]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("name", "kind", "classes"), CELLS)
+def test_a_mesh_gives_what_one_device_gives(name, kind, classes, layout):
+    fun, more = CASES[name]
+    given, others = arrays(classes)
+    spec, given = LAYOUTS[layout], given + ((others[more],) if more else ())
+    specs = [spec, P(*spec[:2]), *([laid_out(more, spec)] if more else [])]
+    y, g, sent = run(fun, given, specs, jax.make_mesh((4, 2), ("b", "c"), axis_types=MESHES[kind]))
+    want_y, want_g = jax.jit(jax.value_and_grad(fun))(*map(jnp.asarray, given))
+    assert abs(y - want_y) <= 2e-6 * abs(want_y)
+    assert np.max(np.abs(g - want_g)) <= 2e-6 * np.max(np.abs(want_g))
+    assert {what for what, _ in sent} <= {"all-reduce"}
+    assert max((size for _, size in sent), default=0) <= VECTORS * 4 * BATCH * LENGTH
+
+
+@pytest.mark.parametrize("kind", MESHES)
+@pytest.mark.parametrize(("layout", "messages"), [("batch", 1), ("class", 2), ("both", 3)])
+def test_a_loss_and_its_gradient_take_few_messages(layout, messages, kind):
+    """Optax's loss by itself takes so many; of a class axis that the types say is shared out, it has none."""
+    given, _ = arrays(1000)
+    spec = LAYOUTS[layout]
+    mesh = jax.make_mesh((4, 2), ("b", "c"), axis_types=MESHES[kind])
+    *_, sent = run(ax.cross_entropy, given, [spec, P(*spec[:2])], mesh)
+    assert len(sent) <= messages + 2
