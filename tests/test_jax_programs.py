@@ -97,3 +97,18 @@ def test_the_transpose_of_a_sum_is_a_broadcast(target, name):
 
     x, t = arrays(target)
     assert " pad(" not in jax.jit(jax.grad(loss)).lower(x[:, :100], t).compile().as_text()
+
+
+@IN_JAX
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "sigmoid"])
+def test_a_program_for_few_elements_is_not_much_longer_than_jaxs(target, name):
+    """Of sums that XLA takes in sequence: up to 8 terms at once, more in pairs, a fifth of these programs each."""
+    import jax
+
+    x = target.array(np.zeros((4, 10)), "float32")
+    options = {} if name == "sigmoid" else {"axis": -1}
+    counts = []
+    for module in (ax, jax.nn):
+        text = jax.jit(getattr(module, name), static_argnames=tuple(options)).lower(x, **options).compile().as_text()
+        counts.append(len(re.findall(r"^\s+(?:ROOT )?%?[\w.-]+ = ", text, re.MULTILINE)))
+    assert counts[0] <= 2.25 * counts[1]

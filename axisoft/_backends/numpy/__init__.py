@@ -41,7 +41,8 @@ def evaluate(op, arrays, *, xp, given, dtype, out, floats=(), **static):
         # Entering a copy of a context takes a tenth of the microsecond that numpy.errstate takes.
         run = _QUIET.copy().run
         if not floats and given is None and x.dtype == dtype == out:  # the steps of evaluate, all of them nothing
-            return np.asarray(run(op.formula, *arrays, xp=_xp, **static))
+            y = run(op.formula, *arrays, xp=_xp, **static)
+            return y if type(y) is np.ndarray else np.asarray(y)
         casts = {"given": given, "dtype": dtype, "out": out, "floats": floats}
         return np.asarray(run(_core.evaluate, _formula, op, arrays, xp=_xp, **casts, **static))
     with np.errstate(all="ignore"):
@@ -96,7 +97,7 @@ def _is_one_tile(x, axis):
 def _plain(arrays):
     """What they hold, as ndarrays: the arithmetic of subclasses (numpy.matrix) is not that of arrays, and a reduction
     over everything gives NumPy a scalar, where an array went in and so an array comes out."""
-    return [None if a is None else np.asarray(a) for a in arrays]
+    return [a if a is None or type(a) is np.ndarray else np.asarray(a) for a in arrays]
 
 
 def values(x):

@@ -66,6 +66,8 @@ class _Namespace:
 
     @staticmethod
     def take_along_axis(x, index, axis):
+        if index.ndim == 1 and axis == x.ndim - 1 and x.flags.c_contiguous:  # a place in memory
+            return x.reshape(-1)[index].reshape(_slices(x, axis, True))
         lines = _lines(x, axis)
         if lines is None:
             return np.take_along_axis(x, _spread(index, x, axis), axis)
@@ -112,6 +114,9 @@ class _Namespace:
 
     @staticmethod
     def add_over(x, index, number, axis):
+        if index.ndim == 1 and axis == x.ndim - 1 and x.flags.c_contiguous:
+            x.reshape(-1)[index] += number
+            return x
         lines = _lines(x, axis)
         if lines is None:
             index = _spread(index, x, axis)
