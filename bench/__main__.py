@@ -100,6 +100,8 @@ def main() -> None:
     start = time.time()
     result: dict[str, Any] = {"machine": machine(), "versions": versions(), "quick": given.quick, "rows": []}
     if given.keep:
+        if not (given.output and given.output.exists()):
+            parser.error("--keep needs --output to name a file that is there")
         before = json.loads(given.output.read_text())
         for what in ("machine", "versions", "quick"):
             if before[what] != result[what]:

@@ -225,9 +225,8 @@ print(sorted(map(str, wanted - record.seen)))
 """
 
 
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
 def test_no_thread_of_pytorch_finds_a_kernel_of_half_the_digits(target):
     """Which one in a thousand processes does whose first call is shared by threads: so the first is of one element."""
-    if target.backend.name != "torch":
-        pytest.skip("a defect of PyTorch's")
     done = subprocess.run([sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("[]\n", "")

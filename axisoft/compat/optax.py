@@ -11,7 +11,6 @@ from typing import Any, overload
 import axisoft
 from axisoft import _check
 from axisoft._check import facades
-from axisoft._check.lengths import lengths
 from axisoft._typing import Array, ArrayT, Axes, FromNumPy
 from axisoft.compat import _shared
 from axisoft.compat._facade import facade
@@ -78,7 +77,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Axes = -1, where: Arra
     if mask is not None:
         mask = _shared.axes_last(xp, xp.broadcast_to(mask, shape), axes)
         t = xp.where(mask, t, 0.0)
-    if lengths(x)[-1] == 0:
+    if _check.lengths(x)[-1] == 0:
         return _shared.finish(xp, xp.sum(x, axis=-1), tuple(x.shape[:-1]), out)
     loss = axisoft.cross_entropy(x, t, where=mask, reduction="none")
     return _shared.finish(xp, loss, tuple(loss.shape), out)

@@ -131,3 +131,42 @@ def test_a_loss_and_its_gradient_take_few_messages(layout, messages, kind):
     mesh = jax.make_mesh((4, 2), ("b", "c"), axis_types=MESHES[kind])
     *_, sent = run(ax.cross_entropy, given, [spec, P(*spec[:2])], mesh)
     assert len(sent) <= messages + 2
+
+
+@pytest.mark.parametrize("kind", MESHES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", ["cross_entropy", "softmax", "logsumexp", "sigmoid"])
+def test_a_call_by_itself(name, layout, kind):
+    """No program of the caller's around it; the gradient has the layout of the logits."""
+    fun, _ = CASES[name]
+    (x, t), _ = arrays(512)
+    spec = LAYOUTS[layout]
+    mesh = jax.make_mesh((4, 2), ("b", "c"), axis_types=MESHES[kind])
+    with jax.set_mesh(mesh):
+        placed = jax.device_put(x, NamedSharding(mesh, spec)), jax.device_put(t, NamedSharding(mesh, P(*spec[:2])))
+        y, g = jax.value_and_grad(fun)(*placed)
+    want_y, want_g = jax.value_and_grad(fun)(jnp.asarray(x), jnp.asarray(t))
+    assert abs(y - want_y) <= 2e-6 * abs(want_y)
+    assert np.max(np.abs(np.asarray(g) - want_g)) <= 2e-6 * np.max(np.abs(want_g))
+    assert g.sharding.is_equivalent_to(placed[0].sharding, g.ndim)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "softmax", "logsumexp"])
+def test_a_batch_that_shard_map_splits(name):
+    fun = {
+        "cross_entropy": lambda x, t: ax.cross_entropy(x, t, reduction="none"),
+        "softmax": lambda x, t: ax.softmax(x),
+        "logsumexp": lambda x, t: ax.logsumexp(x, axis=-1),
+    }[name]
+    (x, t), _ = arrays(512)
+    mesh = jax.make_mesh((8,), ("b",), axis_types=(AxisType.Auto,))
+    mapped = jax.shard_map(fun, mesh=mesh, in_specs=(P("b"), P("b")), out_specs=P("b"))
+    scale = jnp.arange(1.0, 1.0 + BATCH)
+
+    def weighed(f):
+        return lambda x: jnp.sum(jnp.square(f(x, t)) * jnp.reshape(scale, (-1,) + (1,) * (f(x, t).ndim - 1)))
+
+    y, g = jax.jit(jax.value_and_grad(weighed(mapped)))(x)
+    want_y, want_g = jax.jit(jax.value_and_grad(weighed(fun)))(x)
+    assert abs(y - want_y) <= 2e-6 * abs(want_y)
+    assert np.max(np.abs(g - want_g)) <= 2e-6 * np.max(np.abs(want_g))

@@ -81,11 +81,6 @@ class _Namespace:
             return np.subtract(x, y)
         return np.subtract(x, y, out=out)
 
-    @classmethod
-    def exp_below(cls, x, shift):
-        d = cls.subtract(x, shift)
-        return np.exp(d, out=d if d.ndim else None)
-
     @staticmethod
     def over(name, a, *others):
         return _UFUNCS[name](a, *others, out=a if isinstance(a, np.ndarray) else None)  # no scalar

@@ -31,10 +31,12 @@ GRAIN = 1 << 15
 # What its kernels take at once, at most; and elements of which a sum or a function is one thread's, cut there.
 VECTOR = 64
 BLOCK = GRAIN - VECTOR
-# Of what is computed element by element, a block is at most so many grains a thread.
+# Of what is computed element by element, a block is at most so many grains a thread: of 1, a binary cross-entropy of
+# 4096 x 1024 takes 16.5 ms on two threads, of 4 to 16 it takes 13.5 to 14.
 GRAINS = 4
 
-# Bytes of a tile: what is made of it on the way is found in the cache.
+# Bytes of a tile, whose rows the threads share: a cross-entropy of 512 x 128256 takes 150 ms on two threads with 2**19,
+# which is one row, 63 with 2**20 and 53 with 2**22; on one thread 130, 130 and 91.
 TILE = 1 << 22
 
 # Elements up to which a logarithm is made by NumPy, whose calls take a third of the time of PyTorch's: all of it takes
