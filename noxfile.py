@@ -145,8 +145,8 @@ def compat(session: nox.Session) -> None:
 
 @nox.session
 def scale(session: nox.Session) -> None:
-    """Arrays that devices share, on 8 devices of JAX's in the host's memory."""
-    install(session, ".", "jax", *group("test"))
+    """Arrays that devices or processes share: 8 devices of JAX's in the host's memory, PyTorch on 2 and 4 processes."""
+    install(session, ".", "jax", "torch", *group("test"))
     env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
     session.run("pytest", "--numprocesses=2", "--quiet", *(session.posargs or ["tests/scale"]), env=env)
 

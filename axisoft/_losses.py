@@ -47,6 +47,7 @@ def nll_loss(
     sample_weight: Array | None = None,
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
+    across: Any = None,
 ) -> ArrayT:
     """Negative log-likelihood of the targets, in nats: ``-log_probs[target]``.
 
@@ -55,7 +56,7 @@ def nll_loss(
     log_probs : array of any shape, of any library, with log-probabilities along ``axis``.
     targets : class indices of any integer dtype, in the shape of log_probs less ``axis``.
     axis : the class axis.
-    weight, sample_weight, ignore_index, reduction : as for :func:`cross_entropy`.
+    weight, sample_weight, ignore_index, reduction, across : as for :func:`cross_entropy`.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def nll_loss(
     array([0.28768207, 0.69314718])
     """
     more = weight, sample_weight, ignore_index
-    arrays, static = _check.over_classes("nll_loss", "log_probs", log_probs, targets, axis, reduction, more)
+    arrays, static = _check.over_classes("nll_loss", "log_probs", log_probs, targets, axis, reduction, more, across)
     return run("nll_loss", arrays, **static)
 
 
@@ -117,6 +118,7 @@ def cross_entropy(
     z_loss: float = 0.0,
     reduction: Reduction = "mean",
     dtype: Any = None,
+    across: Any = None,
 ) -> ArrayT:
     """Cross-entropy between targets and the softmax of the logits, in nats: ``logsumexp(x) - x[target]``.
 
@@ -139,6 +141,8 @@ def cross_entropy(
     reduction : "none" for a loss per sample; "sum"; "mean" for the sum over the sum of the samples' weights, each being
         ``sample_weight`` times the class weight of its target (``sum_c t_c w_c`` for probabilities).
     dtype : floating dtype that logits are cast to first.
+    across : where the class axis goes on, if logits (with probabilities, ``weight`` and ``where``) hold a part of it,
+        as for :func:`softmax`. Class indices and C are those of the whole axis.
 
     Returns
     -------
@@ -172,7 +176,9 @@ def cross_entropy(
     """
     more = weight, sample_weight, ignore_index, where, dtype
     numbers = {"label_smoothing": label_smoothing, "z_loss": z_loss}
-    arrays, static = _check.over_classes("cross_entropy", "logits", logits, targets, axis, reduction, more, **numbers)
+    arrays, static = _check.over_classes(
+        "cross_entropy", "logits", logits, targets, axis, reduction, more, across, **numbers
+    )
     return run("cross_entropy", arrays, **static)
 
 

@@ -23,8 +23,8 @@ from axisoft._typing import (
 )
 
 
-def _over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any, **options: Any) -> Any:
-    arrays, static = _check.over_axes(function, x, axis, where, dtype)
+def _over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any, across: Any, **options: Any) -> Any:
+    arrays, static = _check.over_axes(function, x, axis, where, dtype, across)
     return run(function, arrays, **static, **options)
 
 
@@ -37,7 +37,9 @@ def softmax(x: AnyNumPy[ShapeT], /, **options: Unpack[Softmax[Any]]) -> NumPy[Sh
 @overload
 def softmax(x: ArrayT, /, **options: Unpack[Softmax[Any]]) -> ArrayT: ...
 @_check.spelled
-def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
+def softmax(
+    x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None, across: Any = None
+) -> ArrayT:
     """``exp(x) / sum(exp(x))`` along the axes: non-negative numbers that sum to 1.
 
     Parameters
@@ -48,6 +50,8 @@ def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype:
     where : boolean array that broadcasts to x. False elements take no part and come out as 0; nothing of what they
         hold, NaN included, reaches a value or a gradient.
     dtype : floating dtype that x is cast to first.
+    across : where the slices go on, if x holds a part of each: the name of a mesh axis inside of ``jax.shard_map``, or
+        a tuple of names; or a process group of ``torch.distributed``. Each part has the same shape (docs/scale.md).
 
     Returns
     -------
@@ -72,7 +76,7 @@ def softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype:
     array([[0.09003057, 0.24472847, 0.66524096],
            [0.5       , 0.5       , 0.        ]])
     """
-    return _over_axes("softmax", x, axis, where, dtype)
+    return _over_axes("softmax", x, axis, where, dtype, across)
 
 
 @overload
@@ -84,12 +88,14 @@ def log_softmax(x: AnyNumPy[ShapeT], /, **options: Unpack[Softmax[Any]]) -> NumP
 @overload
 def log_softmax(x: ArrayT, /, **options: Unpack[Softmax[Any]]) -> ArrayT: ...
 @_check.spelled
-def log_softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None) -> ArrayT:
+def log_softmax(
+    x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dtype: Any = None, across: Any = None
+) -> ArrayT:
     """``x - log(sum(exp(x)))`` along the axes: the logarithm of :func:`softmax`, in nats.
 
     Parameters
     ----------
-    x, axis, where, dtype : as for :func:`softmax`; elements where the mask is False come out as -inf.
+    x, axis, where, dtype, across : as for :func:`softmax`; elements where the mask is False come out as -inf.
 
     Returns
     -------
@@ -112,7 +118,7 @@ def log_softmax(x: ArrayT, /, *, axis: Axes = -1, where: Array | None = None, dt
     >>> log_softmax(np.asarray([0.0, -40.0]))
     array([-4.24835426e-18, -4.00000000e+01])
     """
-    return _over_axes("log_softmax", x, axis, where, dtype)
+    return _over_axes("log_softmax", x, axis, where, dtype, across)
 
 
 @overload
@@ -129,13 +135,20 @@ def logsumexp(x: AnyNumPy[Any], /, **options: Unpack[Logsumexp[Axes, bool, Any]]
 def logsumexp(x: ArrayT, /, **options: Unpack[Logsumexp[Axes, bool, Any]]) -> ArrayT: ...
 @_check.spelled
 def logsumexp(
-    x: ArrayT, /, *, axis: Axes = None, where: Array | None = None, keepdims: bool = False, dtype: Any = None
+    x: ArrayT,
+    /,
+    *,
+    axis: Axes = None,
+    where: Array | None = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    across: Any = None,
 ) -> ArrayT:
     """``log(sum(exp(x)))`` over the axes, in nats.
 
     Parameters
     ----------
-    x, axis, where, dtype : as for :func:`softmax`, but for the axis: all of them unless some are named.
+    x, axis, where, dtype, across : as for :func:`softmax`, but for the axis: all of them unless some are named.
     keepdims : whether the axes stay, with length 1.
 
     Returns
@@ -157,7 +170,8 @@ def logsumexp(
     >>> logsumexp(np.asarray([[1000.0, 1000.0], [0.0, -np.inf]]), axis=1)
     array([1000.69314718,    0.        ])
     """
-    return _over_axes("logsumexp", x, axis, where, dtype, keepdims=_check.flag("logsumexp", "keepdims", keepdims))
+    keepdims = _check.flag("logsumexp", "keepdims", keepdims)
+    return _over_axes("logsumexp", x, axis, where, dtype, across, keepdims=keepdims)
 
 
 @overload

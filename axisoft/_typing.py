@@ -63,6 +63,7 @@ class Softmax(TypedDict, Generic[CastT], total=False):
     axis: Axes
     where: Array | None
     dtype: CastT
+    across: Any
 
 
 class Logsumexp(TypedDict, Generic[AxisT, KeepT, CastT], total=False):
@@ -70,6 +71,7 @@ class Logsumexp(TypedDict, Generic[AxisT, KeepT, CastT], total=False):
     where: Array | None
     keepdims: KeepT
     dtype: CastT
+    across: Any
 
 
 class Nll(TypedDict, Generic[HowT], total=False):
@@ -78,6 +80,7 @@ class Nll(TypedDict, Generic[HowT], total=False):
     sample_weight: Array | None
     ignore_index: int | None
     reduction: HowT
+    across: Any
 
 
 class CrossEntropy(TypedDict, Generic[HowT, CastT], total=False):
@@ -90,6 +93,7 @@ class CrossEntropy(TypedDict, Generic[HowT, CastT], total=False):
     z_loss: float
     reduction: HowT
     dtype: CastT
+    across: Any
 
 
 class Binary(TypedDict, Generic[HowT, CastT], total=False):

@@ -177,7 +177,7 @@ SLIPS = {
     ),
     "what nobody has": (
         lambda: ax.softmax(X, foo=1),
-        "softmax: foo=1 is not an argument; leave it out, or use axis, where or dtype.",
+        "softmax: foo=1 is not an argument; leave it out, or use axis, where, dtype or across.",
     ),
     "in vjp": (lambda: ax.vjp(ax.softmax, X, dim=1), "softmax: dim=1 is not an argument; write softmax(x, axis=1)."),
     "in vjp, by position": (

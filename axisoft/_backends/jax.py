@@ -12,6 +12,7 @@ from jax import experimental, lax
 from jax.custom_derivatives import SymbolicZero
 
 from axisoft import _core
+from axisoft._backends.parts import Part
 from axisoft._core.stable import classes, count, length, total
 
 # How many terms XLA's CPU compiler takes in one run of straight code; from 32 on it makes a loop, five times as slow.
@@ -128,13 +129,55 @@ _xp, _kept = _Namespace(_in_runs), _Namespace(_one_by_one)
 _VALUES = {(name, jnp.dtype("float32")): _kept for name in ("log_softmax", "logsumexp")}
 
 
+class _World:
+    """Devices inside of ``jax.shard_map``, by the names of mesh axes; each holds as much of a slice as any other."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def count(self, n):
+        return n * lax.axis_size(self.names)
+
+    def first(self, n):
+        return n * lax.axis_index(self.names)
+
+    def max(self, a):
+        return lax.pmax(a, self.names)
+
+    def sum(self, arrays):
+        return lax.psum(tuple(arrays), self.names)
+
+
+class _Part(Part):
+    def do(self, op, *arrays, **options):
+        return _differentiable(op, tuple(options.items()), _xp if op is _core.REDUCTION else self)(*arrays)
+
+
+@lru_cache(maxsize=256)
+def _part(axes, ndim, names):
+    return _Part(_xp, axes, ndim, _World(names))
+
+
+def parts(names):
+    """How many devices share a slice; or what is wrong with the names, and the way out."""
+    hint = "give the name of a mesh axis, or a tuple of names"
+    every = names if isinstance(names, tuple) else (names,)
+    if not names or not all(isinstance(name, str) for name in every) or len(set(every)) < len(every):
+        return TypeError, "which names no axes of a mesh", hint
+    try:
+        return lax.axis_size(names)
+    except NameError:
+        return ValueError, "which no axis has that is mapped here", "call it inside of jax.shard_map over such an axis"
+
+
 @lru_cache(maxsize=1024)
 def _differentiable(op, options, xp):
     options = dict(options)
     along_axis = "axis" in options
-    sums = along_axis or op.result != "element"
+    # JAX itself knows the transpose of a sum over devices, which depends on how shard_map was told to keep count.
+    sums = (along_axis or op.result != "element") and not isinstance(xp, Part)
     # XLA makes one kernel of the sums of a softmax, or its logarithm, and of all that is made of them.
-    rules = _kept if along_axis and op.result == "element" else _xp
+    rules = xp if isinstance(xp, Part) else _kept if along_axis and op.result == "element" else _xp
 
     @jax.custom_jvp
     def call(*arrays):
@@ -194,15 +237,19 @@ def _nothing(a):
     return jnp.where(False, jnp.sum(a), 0.0)
 
 
-@partial(jax.jit, static_argnames=("op", "static"))
-def _program(op, arrays, static):
+@partial(jax.jit, static_argnames=("op", "static", "across"))
+def _program(op, arrays, static, across=None):
     options = dict(static)
-    xp = _VALUES.get((op.name, options["dtype"]), _xp)
+    if across is None:
+        xp = _VALUES.get((op.name, options["dtype"]), _xp)
+    else:
+        axis = options["axis"]
+        xp = _part((axis,) if isinstance(axis, int) else axis, arrays[0].ndim, across)
     return _core.evaluate(xp.do, op, arrays, xp=xp, **options)
 
 
-def evaluate(op, arrays, *, xp, **static):
-    return _program(op, arrays, static=tuple(static.items()))
+def evaluate(op, arrays, *, xp, across=None, **static):
+    return _program(op, arrays, static=tuple(static.items()), across=across)
 
 
 vjp = jax.vjp

@@ -9,13 +9,16 @@ from axisoft._check.arrays import FORMS, arrays
 from axisoft._check.dtypes import dtypes, kind_of
 from axisoft._check.foreign import ragged_axis
 from axisoft._check.lengths import agree, lengths
+from axisoft._check.parts import parts
 from axisoft._check.plain import PLAIN, keep
 
 
-def over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
+def over_axes(
+    function: str, x: Any, axis: Any, where: Any, dtype: Any, across: Any
+) -> tuple[tuple[Any, Any], dict[str, Any]]:
     """The arrays of a softmax and its options, checked."""
     key = None
-    if where is None and dtype is None and (axis is None or type(axis) is int):
+    if where is None and dtype is None and across is None and (axis is None or type(axis) is int):
         form = FORMS.find(type(x))
         key = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis, form and form(x)
         found = PLAIN.find(key)
@@ -25,6 +28,9 @@ def over_axes(function: str, x: Any, axis: Any, where: Any, dtype: Any) -> tuple
     static = {"axis": axes(function, axis, x)}
     mask(function, where, x, xp)
     static |= {"xp": xp, **dtypes(function, xp, x, dtype)}
+    if across is not None:
+        parts(function, across, xp)
+        static["across"] = across
     keep(key, static, x)
     return (x, where), static
 

@@ -12,18 +12,27 @@ from axisoft._check.dtypes import dtypes, kind_of
 from axisoft._check.foreign import library_of, ragged_axis
 from axisoft._check.lengths import agree, lengths
 from axisoft._check.options import integer, number, reduction
+from axisoft._check.parts import parts
 from axisoft._check.plain import PLAIN, keep
 
 
 def over_classes(
-    function: str, name: str, x: Any, targets: Any, axis: Any, how: Any, more: tuple[Any, ...], **options: Any
+    function: str,
+    name: str,
+    x: Any,
+    targets: Any,
+    axis: Any,
+    how: Any,
+    more: tuple[Any, ...],
+    across: Any = None,
+    **options: Any,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arrays of a loss over classes and its options, checked.
 
     ``more`` is weight, sample_weight, ignore_index and, where probabilities may be targets, where and dtype.
     """
     key = None
-    if type(axis) is int and type(how) is str and _left_out(more, options):
+    if across is None and type(axis) is int and type(how) is str and _left_out(more, options):
         form, other = FORMS.find(type(x)), FORMS.find(type(targets))
         one = type(x), getattr(x, "dtype", None), getattr(x, "ndim", None), axis, form and form(x)
         key = (*one, function, type(targets), getattr(targets, "dtype", None), how, other and other(targets))
@@ -38,10 +47,13 @@ def over_classes(
     axis = axis_of(function, axis, x, name)
     mask(function, where, x, xp, name)
     options = {n: number(function, n, value, below=_BELOW[n]) for n, value in options.items()}
+    shared = parts(function, across, xp)
     found, static = classification(
-        function, name, xp, x, targets, axis, weight, sample_weight, ignore_index, how, dtype, soft=len(more) > 3
+        function, name, xp, x, targets, axis, weight, sample_weight, ignore_index, how, dtype, len(more) > 3, shared
     )
     static |= options
+    if across is not None:
+        static["across"] = across
     if found[0] is given[0] and found[1] is given[1]:  # neither cast nor adopted from another library
         keep(key, static, x)
     return (*found, where) if len(more) > 3 else found, static
@@ -87,10 +99,13 @@ def classification(
     ignore_index: Any,
     how: Any,
     dtype: Any,
-    *,
     soft: bool,
+    shared: int = 1,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arrays of a loss over classes and its options, checked and cast. ``soft``: probabilities may be targets."""
+    """The arrays of a loss over classes and its options, checked and cast.
+
+    ``soft`` : probabilities may be targets. ``shared`` : how many parts like x the class axis has.
+    """
     shape = lengths(x)
     reduced = (*shape[:axis], *shape[axis + 1 :])
     probabilities, checked = _targets(function, targets, x, axis, reduced, xp, name, soft), False
@@ -105,7 +120,7 @@ def classification(
             hint = "give the samples to leave out a sample_weight of 0"
             raise ValueError(f"{function}: ignore_index is {ignore_index}, but targets are probabilities; {hint}.")
     else:
-        targets, ignore_index, checked = indices(function, targets, shape[axis], ignore_index, xp)
+        targets, ignore_index, checked = indices(function, targets, shape[axis] * shared, ignore_index, xp)
     weighted = probabilities or ignore_index is not None or weight is not None or sample_weight is not None
     static = {"xp": xp, **dtypes(function, xp, x, dtype, loss=True), "floats": (1, 2, 3) if probabilities else (2, 3)}
     static |= {"reduction": how, "weighted": weighted, "axis": axis, "ignore_index": ignore_index}

@@ -32,6 +32,9 @@ def readable(function: str, named: dict[str, Any], xp: Any) -> tuple[Any, dict[s
     seen = {name: _backends.values(a, xp) for name, a in given.items()}
     if any(a is None for a in seen.values()):
         for name, a in given.items():
+            if hasattr(a, "full_tensor"):
+                hint = f"pass {name}.full_tensor()"
+                raise TypeError(f"{function}: {name} is a tensor that several processes share; {hint}.")
             if seen[name] is None and not _has_values(a, xp):
                 hint = f"compute it first, or call {function} outside of the transformation"
                 what = "has no values that can be read here, as it is lazy, traced or without data"

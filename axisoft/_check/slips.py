@@ -36,6 +36,7 @@ _OPTIONS = {
     "label_smoothing": "label_smooth smooth smooth_factor smoothing",
     "z_loss": "z_loss_weight z_weight zloss",
     "reduction": "average reduce reduction_mode size_average",
+    "across": "axis_name group mesh_axis process_group tp_group",
 }
 
 # What serves in place of an option, for the functions without it; those that begin so, or all others.
@@ -59,6 +60,7 @@ _INSTEAD = {
     "label_smoothing": {"nll_loss": "call axisoft.cross_entropy", "binary": "smooth the labels", "": "leave it out"},
     "z_loss": {"nll_loss": "call axisoft.cross_entropy", "": "leave it out"},
     "reduction": {"": "leave it out, since there is a result per slice"},
+    "across": {"softmax2d": "call axisoft.softmax", "": "leave it out, since each element is by itself"},
     "targets": {"": "call axisoft.cross_entropy"},
     "argnums": {"": "leave it out, since the gradient is along the first array, and axisoft.vjp gives all"},
     "b": {"": "call axisoft.compat.scipy.logsumexp"},

@@ -51,6 +51,8 @@ def softmax(x, where, *, xp, axis, zero_if_empty=False):
         of = exponentials(x, axis, xp, empty=0.0 if zero_if_empty else None)
         rest, e = others(of, axis, xp)
         s = divisor(of, rest)
+        if zero_if_empty:
+            s = xp.where(of.m == math.inf, math.nan, s)
     return visible(over("divide", xp, e, s), where, xp)
 
 
@@ -91,8 +93,10 @@ def logsumexp(x, where, *, xp, axis, keepdims=False):
         y = xp.sum(x, axis=axis, keepdims=True) - math.inf
     else:
         # The shift that its derivative has, so that a compiler makes exp(d) once for both.
-        of = exponentials(hide(x, where, xp), axis, xp, empty=0.0 if hasattr(xp, "sums") else None)
-        y = xp.where(xp.isfinite(of.m), of.m + xp.log1p(others(of, axis, xp, again=False)[0]), of.m)
+        shares = hasattr(xp, "sums")
+        of = exponentials(hide(x, where, xp), axis, xp, empty=0.0 if shares else None)
+        y = of.m + xp.log1p(others(of, axis, xp, again=False)[0])
+        y = y if shares else xp.where(xp.isfinite(of.m), y, of.m)
     return y if keepdims else xp.squeeze(y, axis=axis)
 
 

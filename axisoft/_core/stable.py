@@ -11,6 +11,7 @@ Some of what the formulas do costs time and is not needed everywhere. A namespac
     sums(arrays, axes)       accurate sums of several arrays of one shape, in one pass; the axes stay
     is_number(n)             whether a length is known; those that are ints, unless it says otherwise
     sized                    true if every length is
+    lengths(x)               the shape of x, where x is a part of an array that goes on elsewhere: that of all of it
     over(name, a, *others)   the function of that name, written over a
     position(x, axes)        where the largest element of each slice is, as an index along the axis or in whatever way
                              take_along_axis, put_over and add_over take it; None where its value is the cheaper mark
@@ -51,23 +52,26 @@ def _is_int(n):
     return isinstance(n, int)
 
 
+def lengths(x, xp):
+    return xp.lengths(x) if hasattr(xp, "lengths") else x.shape
+
+
 def length(x, axis, xp):
     """How long an axis is, if that is a number; None if it is not known yet."""
-    n = x.shape[axis]
+    n = lengths(x, xp)[axis]
     return n if getattr(xp, "is_number", _is_int)(n) else None
 
 
 def count(x, xp, axes=None):
     """How many elements x, or a slice along ``axes``, has; None if that is not known yet."""
-    lengths = x.shape if axes is None else [x.shape[i] for i in axes]
-    if getattr(xp, "sized", False):
-        return math.prod(lengths)
-    return math.prod(lengths) if all(map(getattr(xp, "is_number", _is_int), lengths)) else None
+    sized, shape = getattr(xp, "sized", False), lengths(x, xp)
+    shape = shape if axes is None else [shape[i] for i in axes]
+    return math.prod(shape) if sized or all(map(getattr(xp, "is_number", _is_int), shape)) else None
 
 
 def extent(x, axis, xp):
     """How long an axis is, for arithmetic: a number, a symbol, or an array of it where the shape does not tell."""
-    n = x.shape[axis]
+    n = lengths(x, xp)[axis]
     return xp.sum(xp.ones_like(x, dtype=xp.int32), axis=axis, keepdims=True) if n is None else n
 
 
@@ -75,7 +79,7 @@ def is_empty(x, xp):
     """Whether x is known to have no elements."""
     if getattr(xp, "sized", False):
         return 0 in x.shape
-    return any(n == 0 for n in x.shape if getattr(xp, "is_number", _is_int)(n))
+    return any(n == 0 for n in lengths(x, xp) if getattr(xp, "is_number", _is_int)(n))
 
 
 def spread(a, x, xp):
@@ -161,8 +165,10 @@ def shifted(x, axes, xp, *, empty=None, mark=True):
     """The largest element m of each slice, the shift, and m's position.
 
     The shift is m where that is finite, ``empty`` (if given) where all of the slice is -inf, and NaN elsewhere: the
-    whole slice becomes NaN without an invalid operation (``inf - inf`` would be one). ``mark`` : whether the position
-    is of use; it is None where it is not, or where the value is cheaper to find.
+    whole slice becomes NaN without an invalid operation (``inf - inf`` would be one). Where that may be formed,
+    ``empty`` stands for +inf too, whose sum tells whether there is NaN beside it: a largest element need not, as
+    devices that share a slice may lose NaN between them. ``mark`` : whether the position is of use; it is None where it
+    is not, or where the value is cheaper to find.
     """
     at = xp.position(x, axes) if mark and hasattr(xp, "position") else None
     if at is not None:
@@ -170,7 +176,9 @@ def shifted(x, axes, xp, *, empty=None, mark=True):
     else:
         m = xp.max(x, axis=axes, keepdims=True) if axes else x
     # Where it may be formed, inf - inf is that NaN, and finite - inf makes a slice NaN by way of its sum.
-    shift = m if getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, math.nan)
+    if getattr(xp, "quiet", False):
+        return m, m if empty is None else xp.where(xp.isfinite(m), m, empty), at
+    shift = xp.where(xp.isfinite(m), m, math.nan)
     if empty is not None:
         shift = xp.where(m == -math.inf, empty, shift)
     return m, shift, at

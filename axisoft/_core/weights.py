@@ -61,7 +61,7 @@ def read_samples(x, targets, weight, sample_weight, *, axis, ignore_index, xp, c
         if checked:
             index, bad = index if named is None else xp.where(named, index, 0), None
         elif hasattr(xp, "within"):
-            within = xp.within(index, x.shape[axis])
+            within = xp.within(index, extent(x, axis, xp))
             index, bad = within, index != within if named is None else (index != within) & named
         else:
             bad = (index < 0) | (index >= extent(x, axis, xp))

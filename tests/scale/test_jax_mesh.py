@@ -170,3 +170,38 @@ def test_a_batch_that_shard_map_splits(name):
     want_y, want_g = jax.jit(jax.value_and_grad(weighed(fun)))(x)
     assert abs(y - want_y) <= 2e-6 * abs(want_y)
     assert np.max(np.abs(g - want_g)) <= 2e-6 * np.max(np.abs(want_g))
+
+
+@pytest.mark.parametrize("kind", ["auto", "explicit"])
+def test_special_values_that_devices_share(kind):
+    """The largest element of what they have loses NaN beside +inf (jax.numpy.max gives +inf)."""
+    nan, inf = np.nan, np.inf
+    x = np.asarray(
+        [
+            [nan, 0, 0, inf],
+            [inf, 0, 0, 1],
+            [-inf] * 4,
+            [0, -inf, -inf, -inf],
+            [1, 0, nan, 0],
+            [0] * 4,
+            [0, nan, inf, 0],
+        ],
+        np.float32,
+    )
+    t = np.asarray([0, 1, 0, 0, 0, 3, 2])
+    mesh = jax.make_mesh((4,), ("c",), axis_types=MESHES[kind][:1], devices=jax.devices()[:4])
+    functions = {
+        "softmax": ax.softmax,
+        "log_softmax": ax.log_softmax,
+        "logsumexp": lambda x: ax.logsumexp(x, axis=1),
+        "cross_entropy": lambda x: ax.cross_entropy(x, t, reduction="none"),
+    }
+    with jax.set_mesh(mesh):
+        placed = jax.device_put(x, NamedSharding(mesh, P(None, "c")))
+        for name, fun in functions.items():
+            y, pull = jax.vjp(fun, placed)
+            want, pull_one = jax.vjp(fun, jnp.asarray(x))
+            np.testing.assert_allclose(y, want, rtol=1e-6, err_msg=name)
+            g = jax.device_put(np.ones(want.shape, np.float32), y.sharding)
+            want_g = pull_one(jnp.ones_like(want))[0]
+            np.testing.assert_allclose(pull(g)[0], want_g, rtol=1e-6, atol=1e-7, err_msg=name)

@@ -11,12 +11,15 @@
     ways       the table: which way an op runs
     functions  how PyTorch differentiates it
     single     what autocast computes in float32
+    shared     tensors that several processes share
 
 Tensors in the host's memory are NumPy's arrays too, at no cost, and the formula then runs as it does there where no
 kernel of PyTorch's is better: over tiles that stay in the cache, in as many threads as PyTorch uses.
 """
 
 from __future__ import annotations
+
+import sys
 
 import array_api_compat.torch as compat
 import torch
@@ -36,18 +39,44 @@ __all__ = [
     "find_device",
     "lengths",
     "namespace",
+    "parts",
     "read",
     "together",
     "values",
     "vjp",
 ]
 
-vjp = torch.func.vjp
+
+def parts(group):
+    from axisoft._backends.torch import shared
+
+    return shared.parts(group)
 
 
-def evaluate(op, arrays, *, given, dtype, out, xp, floats=(), reduction="none", weighted=False, **static):
-    x = arrays[0]
-    if given is None and (where := place(arrays)) != "any":
+def _shared(arrays):
+    """The ways of DTensors, if there is one."""
+    if "torch.distributed.tensor" not in sys.modules:
+        return None
+    from axisoft._backends.torch import shared
+
+    return shared if shared.is_shared(arrays) else None
+
+
+def vjp(fun, *primals):
+    shared = _shared(primals)
+    return torch.func.vjp(fun, *primals) if shared is None else shared.vjp(fun, *primals)
+
+
+def evaluate(op, arrays, *, given, dtype, out, xp, floats=(), reduction="none", weighted=False, across=None, **static):
+    x, run = arrays[0], do
+    where = "any" if given is not None or across is not None else place(arrays)
+    if across is not None:
+        from axisoft._backends.torch import shared
+
+        run = shared.in_group(across)
+    elif where == "any" and (shared := _shared(arrays)):
+        run = shared.do
+    if given is None and (where != "any" or run is not do):
         if x.dtype in HALF and dtype is torch.float32:
             # It goes to the ways as it is; what is no floating number beside it does not.
             arrays = tuple(
@@ -59,7 +88,7 @@ def evaluate(op, arrays, *, given, dtype, out, xp, floats=(), reduction="none", 
             y = step(op, arrays, static, reduction)
             return y if y.dtype is out else y.to(out)
     more = {"floats": floats, "reduction": reduction, "weighted": weighted}
-    return _core.evaluate(do, op, arrays, xp=_xp, given=given, dtype=dtype, out=out, **more, **static)
+    return _core.evaluate(run, op, arrays, xp=_xp, given=given, dtype=dtype, out=out, **more, **static)
 
 
 def _is_cast(arrays, dtype, floats):
