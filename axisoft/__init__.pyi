@@ -4,6 +4,7 @@ from axisoft import compat as compat
 from axisoft import testing as testing
 from axisoft._autodiff import value_and_grad, vjp
 from axisoft._diagnose import diagnose
+from axisoft._linear import linear_cross_entropy
 from axisoft._losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
 from axisoft._sigmoid import log_sigmoid, sigmoid, softplus
 from axisoft._softmax import log_softmax, logsumexp, softmax, softmax2d
@@ -16,6 +17,7 @@ __all__ = [
     "cross_entropy",
     "diagnose",
     "get_num_threads",
+    "linear_cross_entropy",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from axisoft import _backends, _check, _tape
 from axisoft._check import facades
@@ -73,26 +73,32 @@ def vjp(
     return out, pullback_of
 
 
-@_check.spelled
+@overload
 def value_and_grad(
     fun: Callable[Concatenate[ArrayT, P], ValueT],
-) -> Callable[Concatenate[ArrayT, P], tuple[ValueT, ArrayT]]:
-    """A function of the same arguments that gives the value of fun and its gradient along the first array.
+) -> Callable[Concatenate[ArrayT, P], tuple[ValueT, ArrayT]]: ...
+@overload
+def value_and_grad(fun: Callable[..., Any], *, argnums: int | tuple[int, ...]) -> Callable[..., tuple[Any, Any]]: ...
+@_check.spelled
+def value_and_grad(fun: Callable[..., Any], *, argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+    """A function of the same arguments that gives the value of fun and its gradient along the first array, or others.
 
     Parameters
     ----------
     fun : a function of axisoft that takes arrays, such as ``axisoft.cross_entropy``, or of ``axisoft.compat``: itself,
         and nothing wrapped around it.
+    argnums : int or tuple of ints, the places of the positional arrays that the gradients are along.
 
     Returns
     -------
     function : from the arguments of fun to ``(value, gradient)``; the value has no axes, the gradient has the shape and
-        dtype of the first array.
+        dtype of its array. For a tuple of places it is a tuple of gradients.
 
     Raises
     ------
-    TypeError : fun is none of axisoft's functions; or, once it is called, the first array is not floating.
-    ValueError : once it is called, the value has axes.
+    TypeError : fun is none of axisoft's functions; or, once it is called, argnums is no integer and no tuple of them,
+        or an array with a gradient is not floating.
+    ValueError : once it is called, the value has axes, or there is no array at a place.
     Other errors are those of fun.
 
     Notes
@@ -108,15 +114,18 @@ def value_and_grad(
     array([[-4.24835426e-18,  4.24835426e-18]])
     """
     if facades.is_facade(fun):
-        return _facade_and_grad(fun)
+        return _facade_and_grad(fun, argnums)
     _check.own_function("value_and_grad", fun)
 
     def call_with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _plan("value_and_grad", fun, args, kwargs)
-        _check.differentiable("value_and_grad", call.op.inputs[0], call.arrays[0], call.xp)
-        out, pull = pullback(call, [True] + [False] * (len(call.arrays) - 1))
+        places = _check.places("value_and_grad", argnums, max(len(args), 1), fun.__name__)
+        for i in places:
+            _check.differentiable("value_and_grad", call.op.inputs[i], call.arrays[i], call.xp)
+        out, pull = pullback(call, [i in places for i in range(len(call.arrays))])
         _check.no_axes("value_and_grad", out, fun.__name__)
-        return out, pull(None)[0]
+        found = pull(None)
+        return out, _as_asked(argnums, [found[i] for i in places])
 
     return call_with_gradient
 
@@ -127,23 +136,30 @@ def _plan(function: str, fun: Any, args: Any, kwargs: Any) -> Call:
     return call
 
 
+def _as_asked(argnums: Any, found: list[Any]) -> Any:
+    return tuple(found) if isinstance(argnums, tuple) else found[0]
+
+
 # Facades: what they compute around an op is differentiated as well, by the library or by the tape.
 
 
-def _facade_and_grad(fun: Callable[..., Any]) -> Callable[..., Any]:
+def _facade_and_grad(fun: Callable[..., Any], argnums: Any) -> Callable[..., Any]:
     function = "value_and_grad"
 
     def call_with_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         first = next(iter(inspect.signature(fun).parameters))
         if not args:  # by its name
             args = (kwargs.pop(first, None),)
-        arguments, arrays, wanted = _bound(function, fun, args, kwargs, 1)
+        places = _check.places(function, argnums, len(args), fun.__name__)
+        arguments, arrays, names = _bound(function, fun, args, kwargs, len(args))
+        wanted = [names[i] for i in places]
         xp = _backends.namespace(arrays[first])
-        _check.differentiable(function, first, arrays[first], xp)
+        for name in wanted:
+            _check.differentiable(function, name, arrays.get(name), xp)
         out, pull = _around(fun, arguments, arrays, wanted)
         facades.one_result(function, fun.__name__, out)
         _check.no_axes(function, out, fun.__name__)
-        return out, pull(None)[0]
+        return out, _as_asked(argnums, pull(None))
 
     return call_with_gradient
 

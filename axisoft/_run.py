@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from axisoft import _backends, _core
+from axisoft._backends import linear
 
 
 class Call(NamedTuple):
@@ -30,14 +31,16 @@ _planning = _Planning()
 def run(op: str, arrays: tuple[Any, ...], *, xp: Any, **static: Any) -> Any:
     """The result of one op on arrays of one namespace."""
     if _planning.on:
-        return Call(_core.OPS[op], arrays, xp, static)
+        return Call(_core.NAMED[op], arrays, xp, static)
     executor = _backends.executor(xp)
     evaluate = plain if executor is None else executor.evaluate
-    return evaluate(_core.OPS[op], arrays, xp=xp, **static)
+    return evaluate(_core.NAMED[op], arrays, xp=xp, **static)
 
 
 def plain(op: Any, arrays: tuple[Any, ...], *, xp: Any, **static: Any) -> Any:
     """Run the formula as it is: any namespace that follows the standard."""
+    if op is _core.LINEAR_CROSS_ENTROPY:
+        return linear.evaluate(linear.How(xp), arrays, **static)
     return _core.evaluate(_core.by_formula(xp), op, arrays, xp=xp, **static)
 
 
@@ -59,6 +62,9 @@ def pullback(call: Call, wanted: Sequence[bool]) -> tuple[Any, Callable[[Any], l
     if hasattr(executor, "pullback"):
         result: tuple[Any, Callable[[Any], list[Any]]] = executor.pullback(op, arrays, wanted, xp=xp, **static)
         return result
+    if op is _core.LINEAR_CROSS_ENTROPY:
+        found: tuple[Any, Callable[[Any], list[Any]]] = linear.pullback(linear.How(xp), arrays, wanted, **static)
+        return found
     return _core.pullback(_core.by_formula(xp), op, arrays, wanted, xp=xp, **static)
 
 
@@ -73,7 +79,10 @@ def _by_library(executor: Any, call: Call, wanted: Sequence[bool]) -> tuple[Any,
             every[i] = a
         return executor.evaluate(op, tuple(every), xp=xp, **static)
 
-    out, pull = executor.vjp(fun, *(arrays[i] for i in places)) if places else (fun(), None)
+    vjp = executor.vjp
+    if op is _core.LINEAR_CROSS_ENTROPY and hasattr(executor, "vjp_of_layer"):
+        vjp = executor.vjp_of_layer
+    out, pull = vjp(fun, *(arrays[i] for i in places)) if places else (fun(), None)
 
     def spread(g: Any) -> list[Any]:
         found: list[Any] = [None] * len(arrays)

@@ -96,6 +96,20 @@ class CrossEntropy(TypedDict, Generic[HowT, CastT], total=False):
     across: Any
 
 
+class Linear(TypedDict, Generic[HowT, CastT], total=False):
+    weight: Array | None
+    sample_weight: Array | None
+    where: Array | None
+    ignore_index: int | None
+    label_smoothing: float
+    z_loss: float
+    soft_cap: float | None
+    reduction: HowT
+    dtype: CastT
+    chunk: int | None
+    across: Any
+
+
 class Binary(TypedDict, Generic[HowT, CastT], total=False):
     pos_weight: Array | None
     sample_weight: Array | None

@@ -354,7 +354,8 @@ def test_every_op_is_here():
     from axisoft._core.op import Op
 
     every = {op.name for op in gc.get_objects() if type(op) is Op}
-    assert every == {op.name for op, *_ in RULES.values()}
+    # That of a layer is cut into tiles of others: tests/test_linear.py.
+    assert every - {"linear_cross_entropy"} == {op.name for op, *_ in RULES.values()}
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])  # what ops compute in

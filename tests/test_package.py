@@ -22,7 +22,7 @@ from axisoft._core import OPS
 PACKAGE = Path(axisoft.__file__).parent
 LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "optax", "cupy", "dask", "array_api_strict")
 SETTINGS = {"get_num_threads", "set_num_threads"}
-OTHERS = SETTINGS | {"diagnose", "softmax2d", "value_and_grad", "vjp"}
+OTHERS = SETTINGS | {"diagnose", "linear_cross_entropy", "softmax2d", "value_and_grad", "vjp"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 REPORT = """
@@ -220,7 +220,7 @@ def test_examples_in_docstrings(module, monkeypatch):
 
 
 def test_every_executor_has_a_row_and_every_row_its_executor():
-    shared = {"__init__", "__pycache__", "kept", "parts", "queued", "tiles"}
+    shared = {"__init__", "__pycache__", "kept", "linear", "parts", "queued", "tiles"}
     files = {path.stem for path in (PACKAGE / "_backends").iterdir()} - shared
     assert files == {backend.name for backend in _backends.BACKENDS if backend.executor}
     for backend in _backends.BACKENDS:

@@ -195,10 +195,9 @@ SLIPS = {
         "value_and_grad: argument 2 and argument 3 are given by position; "
         "give the arguments of the function to what value_and_grad returns.",
     ),
-    "value_and_grad of an argument": (
-        lambda: ax.value_and_grad(ax.cross_entropy, argnums=0),
-        "value_and_grad: argnums=0 is not an argument; "
-        "leave it out, since the gradient is along the first array, and axisoft.vjp gives all.",
+    "vjp of an argument": (
+        lambda: ax.vjp(ax.cross_entropy, X, T, argnums=0),
+        "cross_entropy: argnums=0 is not an argument; give it to axisoft.value_and_grad.",
     ),
     "a partial": (
         lambda: functools.partial(ax.softmax, dim=1)(X),

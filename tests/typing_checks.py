@@ -169,7 +169,7 @@ def gradients(floats: Floats, halves: Halves) -> None:
     assert_type(gradient, np.ndarray[Any, np.dtype[np.float64]])
     ax.vjp(ax.softmax, [1.0])  # type: ignore[type-var]
     ax.vjp(ax.softmax, floats, axes=0)  # type: ignore[arg-type]
-    ax.value_and_grad(3)  # type: ignore[arg-type]
+    ax.value_and_grad(3)  # type: ignore[call-overload]
 
 
 def gradients_of_tensors(a: jax.Array) -> None:
@@ -281,3 +281,11 @@ def findings(anything: Any) -> None:
     ax.diagnose(tensor)
     ax.diagnose([1.0])  # type: ignore[arg-type]
     ax.diagnose(x, loss="mse")  # type: ignore[arg-type]
+
+
+def layers(anything: Any) -> None:
+    assert_type(ax.linear_cross_entropy(x, x, labels), np.ndarray[tuple[()], np.dtype[np.float64]])
+    assert_type(ax.linear_cross_entropy(tensor, tensor, classes, soft_cap=30.0, chunk=64), torch.Tensor)
+    assert_type(ax.linear_cross_entropy(anything, anything, labels), Any)
+    ax.linear_cross_entropy(tensor, tensor, classes, softcap=30.0)  # type: ignore[call-overload]
+    assert_type(ax.value_and_grad(ax.linear_cross_entropy, argnums=(0, 1))(tensor, tensor, classes)[1], Any)

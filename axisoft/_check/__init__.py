@@ -8,8 +8,9 @@ from axisoft._check.axes import axes, axis_of, broadcasts, channels, mask, over_
 from axisoft._check.classes import indices, labels, over_classes, over_labels
 from axisoft._check.diagnosed import loss, readable
 from axisoft._check.dtypes import dtypes, kind_of
-from axisoft._check.functions import cotangent, differentiable, names, no_axes, own_function, planned
+from axisoft._check.functions import cotangent, differentiable, names, no_axes, own_function, places, planned
 from axisoft._check.lengths import lengths
+from axisoft._check.linear import over_layer
 from axisoft._check.options import flag, integer, number, reduction, threads, threads_in
 from axisoft._check.slips import spelled
 
@@ -36,7 +37,9 @@ __all__ = [
     "over_axes",
     "over_classes",
     "over_labels",
+    "over_layer",
     "own_function",
+    "places",
     "planned",
     "readable",
     "reduction",

@@ -15,7 +15,7 @@ from axisoft._check.text import nearest
 def own_function(function: str, fun: Any) -> None:
     """An error for what cannot be one of the public functions of arrays: before it is called, which may do anything."""
     module = getattr(fun, "__module__", None) or ""
-    if module not in ("axisoft._softmax", "axisoft._sigmoid", "axisoft._losses"):
+    if module not in ("axisoft._softmax", "axisoft._sigmoid", "axisoft._losses", "axisoft._linear"):
         _no_function(function, fun)
 
 
@@ -58,9 +58,24 @@ def cotangent(function: str, g: Any, out: Any, name: str) -> Any:
 
 
 def differentiable(function: str, name: str, x: Any, xp: Any) -> None:
+    if x is None:
+        raise TypeError(f"{function}: {name} is None, and only floating arrays have a gradient; pass an array.")
     if kind_of(xp, x.dtype) != "floating":
         hint = "convert it to a floating dtype"
         raise TypeError(f"{function}: {name} has dtype {x.dtype}, and only floating arrays have a gradient; {hint}.")
+
+
+def places(function: str, argnums: Any, count: int, name: str) -> tuple[int, ...]:
+    """Which of ``count`` positional arrays are differentiated along."""
+    every = argnums if isinstance(argnums, tuple) else (argnums,)
+    hint = "use the place of a positional array, or a tuple of places"
+    if not every or not all(isinstance(i, int) and not isinstance(i, bool) for i in every):
+        raise TypeError(f"{function}: argnums is {argnums!r}; {hint}.")
+    for i in every:
+        if not 0 <= i < count or every.count(i) > 1:
+            what = f"{name} is called with {count} by position"
+            raise ValueError(f"{function}: argnums is {argnums!r}, and {what}; {hint}, each once.")
+    return every
 
 
 def no_axes(function: str, value: Any, name: str) -> None:

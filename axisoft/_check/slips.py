@@ -18,6 +18,9 @@ _ARRAYS = {
     "x": "a array data input inputs logit logits output outputs scores tensor values z",
     "logits": "a input inputs logit output outputs pred prediction predictions preds scores x y_pred",
     "log_probs": "input inputs log_prob log_probabilities logits logp logprobs output outputs pred preds x",
+    "features": "a embeddings h hidden hidden_states input inputs x",
+    "matrix": "classifier kernel lm_head w weight",
+    "bias": "b",
     "targets": "classes ground_truth indices label labels target y y_true",
     "fun": "f fn func function",
     "n": "count n_jobs n_threads nthreads num_threads number threads workers",
@@ -36,6 +39,8 @@ _OPTIONS = {
     "label_smoothing": "label_smooth smooth smooth_factor smoothing",
     "z_loss": "z_loss_weight z_weight zloss",
     "reduction": "average reduce reduction_mode size_average",
+    "soft_cap": "cap final_logit_softcap final_logit_softcapping logit_softcapping logits_soft_cap softcap",
+    "chunk": "batch_chunk_size chunk_size n_chunks num_chunks rows",
     "across": "axis_name group mesh_axis process_group tp_group",
 }
 
@@ -60,9 +65,11 @@ _INSTEAD = {
     "label_smoothing": {"nll_loss": "call axisoft.cross_entropy", "binary": "smooth the labels", "": "leave it out"},
     "z_loss": {"nll_loss": "call axisoft.cross_entropy", "": "leave it out"},
     "reduction": {"": "leave it out, since there is a result per slice"},
+    "soft_cap": {"": "apply the cap first, cap * tanh(x / cap), or call axisoft.linear_cross_entropy"},
+    "chunk": {"": "leave it out, since the logits are there"},
     "across": {"softmax2d": "call axisoft.softmax", "": "leave it out, since each element is by itself"},
     "targets": {"": "call axisoft.cross_entropy"},
-    "argnums": {"": "leave it out, since the gradient is along the first array, and axisoft.vjp gives all"},
+    "argnums": {"": "give it to axisoft.value_and_grad"},
     "b": {"": "call axisoft.compat.scipy.logsumexp"},
     "return_sign": {"": "call axisoft.compat.scipy.logsumexp"},
     "beta": {"": "multiply the array by it, and divide the result"},
@@ -116,8 +123,8 @@ def _slip(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     function, parameters = fun.__name__, inspect.signature(fun).parameters
     options = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
     arrays = [name for name, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    written = {name: name for name in arrays}
-    missing = arrays[len(args) :]
+    missing = [name for name in arrays[len(args) :] if parameters[name].default is inspect.Parameter.empty]
+    written = {name: name for i, name in enumerate(arrays) if i < len(args) or name in missing}
     unknown: list[str] = []
     by_name: list[str] = []
     by_position: list[str] = []

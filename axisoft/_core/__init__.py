@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from axisoft._core.binary import BINARY_CROSS_ENTROPY
+from axisoft._core.linear import LINEAR_CROSS_ENTROPY
 from axisoft._core.losses import CROSS_ENTROPY, NLL_LOSS
 from axisoft._core.op import Op, Promise
 from axisoft._core.sigmoid import LOG_SIGMOID, SIGMOID, SOFTPLUS
@@ -24,8 +25,21 @@ OPS = {
         BINARY_CROSS_ENTROPY,
     )
 }
+# By name, with those that have no golden values of their own.
+NAMED = OPS | {LINEAR_CROSS_ENTROPY.name: LINEAR_CROSS_ENTROPY}
 
-__all__ = ["OPS", "REDUCTION", "Op", "Promise", "by_formula", "cast", "evaluate", "pullback"]
+__all__ = [
+    "LINEAR_CROSS_ENTROPY",
+    "NAMED",
+    "OPS",
+    "REDUCTION",
+    "Op",
+    "Promise",
+    "by_formula",
+    "cast",
+    "evaluate",
+    "pullback",
+]
 
 
 def by_formula(xp: Any) -> Callable[..., Any]:

@@ -165,10 +165,10 @@ def shifted(x, axes, xp, *, empty=None, mark=True):
     """The largest element m of each slice, the shift, and m's position.
 
     The shift is m where that is finite, ``empty`` (if given) where all of the slice is -inf, and NaN elsewhere: the
-    whole slice becomes NaN without an invalid operation (``inf - inf`` would be one). Where that may be formed,
-    ``empty`` stands for +inf too, whose sum tells whether there is NaN beside it: a largest element need not, as
-    devices that share a slice may lose NaN between them. ``mark`` : whether the position is of use; it is None where it
-    is not, or where the value is cheaper to find.
+    whole slice becomes NaN without an invalid operation (``inf - inf`` would be one). Where devices may share a slice,
+    ``empty`` stands for +inf too: the sum then tells whether there is NaN beside it, which the largest element of what
+    they have need not. ``mark`` : whether the position is of use; it is None where it is not, or where the value is
+    cheaper to find.
     """
     at = xp.position(x, axes) if mark and hasattr(xp, "position") else None
     if at is not None:
@@ -176,11 +176,9 @@ def shifted(x, axes, xp, *, empty=None, mark=True):
     else:
         m = xp.max(x, axis=axes, keepdims=True) if axes else x
     # Where it may be formed, inf - inf is that NaN, and finite - inf makes a slice NaN by way of its sum.
-    if getattr(xp, "quiet", False):
-        return m, m if empty is None else xp.where(xp.isfinite(m), m, empty), at
-    shift = xp.where(xp.isfinite(m), m, math.nan)
+    shift = m if getattr(xp, "quiet", False) else xp.where(xp.isfinite(m), m, math.nan)
     if empty is not None:
-        shift = xp.where(m == -math.inf, empty, shift)
+        shift = xp.where(xp.isinf(m) if hasattr(xp, "sums") else m == -math.inf, empty, shift)
     return m, shift, at
 
 

@@ -268,11 +268,17 @@ def _reduction_jvp(tangents, y, arrays, do, xp, *, mean):
     return t / over if live is None else xp.where(live, t / over, 0.0)
 
 
+def of_each(g, losses, weights, mean, xp):
+    """The cotangent of each loss, from that of their sum or mean: the same for all."""
+    if not mean:
+        return g
+    over, live = _divisor(losses, weights, xp)
+    return g / over if live is None else xp.where(live, g / over, 0.0)
+
+
 def _reduction_vjp(g, y, arrays, wanted, do, xp, *, mean):
     losses, weights = arrays
-    if mean:
-        over, live = _divisor(losses, weights, xp)
-        g = g / over if live is None else xp.where(live, g / over, 0.0)
+    g = of_each(g, losses, weights, mean, xp)
     g_losses = spread(g, losses, xp) if wanted[0] else None
     return g_losses, spread(-g * y, weights, xp) if wanted[1] else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 
@@ -265,3 +266,97 @@ def edges(rank, world):
     found["two meshes"] = message.replace(str(mesh), "one").replace(str(other), "other")
     found["diagnose"] = said(lambda: ax.diagnose(shared, t))
     return found
+
+
+LAYERS = {
+    2: [
+        ((2,), (Replicate(),), (Replicate(),)),
+        ((2,), (Shard(0),), (Replicate(),)),
+        ((2,), (Replicate(),), (Shard(0),)),
+        ((2,), (Shard(0),), (Shard(0),)),
+    ],
+    4: [
+        ((2, 2), (Shard(0), Replicate()), (Replicate(), Shard(0))),
+        ((2, 2), (Replicate(), Replicate()), (Shard(0), Shard(0))),
+        ((2, 2), (Shard(0), Shard(0)), (Replicate(), Shard(0))),
+    ],
+}
+
+
+def layer_cases(n, d, classes):
+    """Name to targets and options; weights, and so their gradients, are the last cases'."""
+    t, mask = torch.randint(0, classes, (n,)), torch.rand(n, classes) < 0.8
+    mask[torch.arange(n), t] = True
+    padded = torch.rand(classes) < 0.8
+    padded[t] = True
+    f = torch.rand(n)
+    f[1] = 0
+    some = t.clone()
+    some[::3] = -1
+    return {
+        "plain": (t, {}),
+        "bias": (t, {"bias": torch.randn(classes)}),
+        "capped": (t, {"soft_cap": 3.0}),
+        "ignored": (some, {"ignore_index": -1}),
+        "smoothed": (t, {"label_smoothing": 0.1, "z_loss": 0.01}),
+        "each": (t, {"reduction": "none"}),
+        "sum": (t, {"reduction": "sum"}),
+        "padded": (t, {"where": padded}),
+        "mask": (t, {"where": mask}),
+        "probabilities": (torch.softmax(torch.randn(n, classes), 1), {}),
+        "weight": (t, {"weight": torch.rand(classes) + 0.5}),
+        "sample_weight": (t, {"sample_weight": f}),
+        "all": (some, {"bias": torch.randn(classes), "soft_cap": 3.0, "ignore_index": -1, "label_smoothing": 0.1,
+                       "sample_weight": f, "weight": torch.rand(classes) + 0.5, "where": padded}),
+    }  # fmt: skip
+
+
+def layers(rank, world):
+    """As ``layouts``, of a linear layer."""
+    torch.manual_seed(15)
+    found = []
+    for shape, of_features, of_matrix in LAYERS[world]:
+        mesh = init_device_mesh("cpu", shape)
+        for n, d, classes in ((64, 8, 101), (6, 4, 3)):
+            x, w = torch.randn(n, d), torch.randn(classes, d)
+            for name, (t, options) in layer_cases(n, d, classes).items():
+                for varying in (False, True) if any("weight" in key for key in options) else (False,):
+                    put_x, put_w = (
+                        functools.partial(distribute_tensor, device_mesh=mesh, placements=places)
+                        for places in (of_features, of_matrix)
+                    )
+                    given = (x, w, t, options, varying)
+                    got = layer(*given, put_x, put_w, torch.clone)
+                    plain = layer(*given, torch.clone, torch.clone, torch.clone)
+                    want = layer(*given, torch.clone, torch.clone, torch.Tensor.double)
+                    rows = enumerate(zip(got, plain, want, strict=True))
+                    wrong = [(i, error(a, c)) for i, (a, b, c) in rows if not error(a, c) < 2 * error(b, c) + 3e-6]
+                    placed = got[1].placements == tuple(of_features)
+                    found.append((f"{name} {n} on {shape} {of_features} {of_matrix}", wrong if placed else "placed"))
+    return found
+
+
+def layer(x, w, t, options, varying, put_x, put_w, cast):
+    """The value, and the gradients of features, matrix and bias, and of weights if they vary."""
+    options = {name: cast(a) if is_floating(a) else a for name, a in options.items()}
+    bias = options.pop("bias", None)
+    leaves = [put_x(cast(x)), put_w(cast(w)), *([] if bias is None else [put_w(bias)])]
+    weights = [a for a in options.values() if is_floating(a)] if varying else []
+    for leaf in (*leaves, *weights):
+        leaf.requires_grad_()
+    t = cast(t) if is_floating(t) else t
+    y = ax.linear_cross_entropy(*leaves[:2], t, *leaves[2:], chunk=16, **options)
+    g = torch.cos(torch.arange(y.numel()).to(x.dtype)).reshape(y.shape).to(y.dtype)
+    y.backward(distribute_tensor(g, y.device_mesh, y.placements) if isinstance(y, DTensor) else g)
+    return [y.detach(), *(leaf.grad for leaf in (*leaves, *weights))]
+
+
+def layer_in_a_group(rank, world):
+    torch.manual_seed(16)
+    group = init_device_mesh("cpu", (world,)).get_group()
+    x, w, t = torch.randn(64, 8), torch.randn(100, 8), torch.randint(0, 100, (64,))
+    part = w.chunk(world)[rank]
+    got = layer(x, part, t, {"across": group}, False, torch.clone, torch.clone, torch.clone)
+    want = layer(x, w, t, {}, False, torch.clone, torch.clone, torch.Tensor.double)
+    want[2] = want[2].chunk(world)[rank]
+    return [error(a, b) for a, b in zip(got, want, strict=True)]

@@ -85,3 +85,14 @@ def test_edges():
         ),
         "diagnose": "TypeError: diagnose: logits is a tensor that several processes share; pass logits.full_tensor().",
     }
+
+
+@pytest.mark.parametrize("world", dtensor.LAYERS)
+def test_a_linear_layer_in_any_layout(world):
+    found = run(dtensor.layers, world)
+    assert len(found) == len(dtensor.LAYERS[world]) * 2 * 16
+    assert [row for row in found if row[1]] == []
+
+
+def test_a_linear_layer_in_a_group():
+    assert max(run(dtensor.layer_in_a_group, 2)) < 2e-6

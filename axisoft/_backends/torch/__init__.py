@@ -25,6 +25,7 @@ import array_api_compat.torch as compat
 import torch
 
 from axisoft import _core
+from axisoft._backends.torch import layer
 from axisoft._backends.torch.functions import do, step
 from axisoft._backends.torch.limits import HALF
 from axisoft._backends.torch.namespace import xp as _xp
@@ -44,6 +45,7 @@ __all__ = [
     "together",
     "values",
     "vjp",
+    "vjp_of_layer",
 ]
 
 
@@ -67,7 +69,23 @@ def vjp(fun, *primals):
     return torch.func.vjp(fun, *primals) if shared is None else shared.vjp(fun, *primals)
 
 
-def evaluate(op, arrays, *, given, dtype, out, xp, floats=(), reduction="none", weighted=False, across=None, **static):
+def vjp_of_layer(fun, *primals):
+    """What the caller records besides is to be recorded here as well."""
+    plain = place(primals) != "any" and not (torch.is_grad_enabled() and any(a.requires_grad for a in primals))
+    return layer.vjp(fun, *primals) if plain else vjp(fun, *primals)
+
+
+def evaluate(op, arrays, *, xp, across=None, **static):
+    if op is not _core.LINEAR_CROSS_ENTROPY:
+        return _evaluate(op, arrays, across=across, **static)
+    if across is None and _shared(arrays) is None:
+        return layer.run(arrays, layer.WAYS, **static)
+    from axisoft._backends.torch import shared_layer
+
+    return shared_layer.on_mesh(arrays, **static) if across is None else shared_layer.in_group(arrays, across, **static)
+
+
+def _evaluate(op, arrays, *, given, dtype, out, floats=(), reduction="none", weighted=False, across=None, **static):
     x, run = arrays[0], do
     where = "any" if given is not None or across is not None else place(arrays)
     if across is not None:

@@ -7,7 +7,7 @@ import torch
 from axisoft import _core
 from axisoft._backends.torch import rows
 from axisoft._backends.torch.fallback import widened
-from axisoft._backends.torch.limits import FEW, LARGE, MANY
+from axisoft._backends.torch.limits import FEW, HALF, LARGE, MANY
 from axisoft._backends.torch.namespace import host
 from axisoft._core.weights import WEIGHTS, read_samples
 
@@ -81,6 +81,16 @@ def plain_loss(arrays, options, shared=None):
     if x.ndim == 2:
         return rows.surprisal(x, targets, shared)
     return rows.surprisal(rows.flat(x), targets.reshape(-1)).view(targets.shape)
+
+
+def fits_step(arrays, options):
+    return arrays[0].dtype not in HALF and arrays[0].ndim == 2 and fits_plain_loss(arrays, options)
+
+
+def step(g, arrays):
+    x, targets, *others = arrays
+    y, gradient = rows.loss_and_gradient(x, targets, g)
+    return y, [gradient, *[None] * (1 + len(others))]
 
 
 def fits_few(arrays, options):

@@ -195,6 +195,10 @@ def _by_others(x, index, room):
     """``-log1p(-sum_{j != i} p_j)``, or ``-log p_i`` if these are the many."""
     p = torch.softmax(x, 1, out=room[: len(x)]).numpy()
     p_index, rest, _ = _without(p, index)
+    return _loss(p, p_index, rest, x, index)
+
+
+def _loss(p, p_index, rest, x, index):
     with np.errstate(all="ignore"):
         s = p_index + rest
         y = np.where(p_index < 0.5, np.log(s / p_index), -np.log1p(-rest / s))
@@ -300,6 +304,17 @@ def logit_gradient(x, index, factor):
         if x.dtype in HALF:
             room.copy_(p)
     return result
+
+
+def loss_and_gradient(x, index, factor):
+    """``surprisal``, and ``logit_gradient`` written over x: one softmax for both."""
+    room, found = _rooms(x)[0], []
+    for tile, at, by in _tiles(x, index, factor):
+        p = torch.softmax(tile, 1, out=room[: len(tile)]).numpy()
+        own, rest, place = _without(p, at.numpy())
+        found.append(torch.from_numpy(_loss(p, own, rest, tile, at.numpy())))
+        _logit_gradient(p, rest, own + rest, place, by.numpy(), tile)
+    return found[0] if len(found) == 1 else torch.cat(found), x
 
 
 def _gradient_of_few(e, largest, target, factor, dtype):

@@ -22,7 +22,7 @@ from axisoft._backends.torch.watch import is_traced
 from axisoft._core.stable import total
 
 
-class _World:
+class World:
     """The processes that share the slices of a tensor: ``groups`` of them, one per axis of a mesh.
 
     whole : how many elements a slice has. before : how many of these come before the ones that are here.
@@ -30,6 +30,16 @@ class _World:
 
     def __init__(self, groups, whole, before):
         self.groups, self.whole, self.before = groups, whole, before
+
+    @classmethod
+    def of(cls, mesh, shares, whole):
+        """``shares`` : the axes of a mesh that share the slices, each what the one before it has given to it."""
+        first, n = 0, whole  # of one axis; nobody asks for that of several
+        for i in shares:
+            part = -(-n // mesh.size(i))
+            start = min(part * mesh.get_local_rank(i), n)
+            first, n = first + start, min(part, n - start)
+        return cls([mesh.get_group(i) for i in shares], whole, first)
 
     def count(self, n):
         return self.whole
@@ -74,7 +84,7 @@ class _Joined(torch.autograd.Function):
         return None, *pull(op, g, y, tuple(arrays), ctx.needs_input_grad[1:], options)
 
 
-def _in_parts(op, arrays, options, world):
+def in_parts(op, arrays, options, world):
     axis = options["axis"]
     base = xp if is_traced() else memory
     space = Part(base, (axis,) if isinstance(axis, int) else axis, arrays[0].ndim, world)
@@ -89,24 +99,24 @@ def in_group(group):
             return functions.do(op, *arrays, **options)
         x, axis = arrays[0], options["axis"]
         n = x.shape[axis] if isinstance(axis, int) else math.prod(x.shape[i] for i in axis)
-        world = _World([group], n * dist.get_world_size(group), n * dist.get_rank(group))
-        y, uneven = _in_parts(op, arrays, options, world), _are_uneven(x, group)
-        if not x.is_cpu:  # where a look would wait
-            return torch.where(uneven, math.nan, y)
-        if uneven:
-            hint = "give each process a part of one shape, or make a DTensor of them"
-            raise ValueError(f"{op.name}: {op.inputs[0]} with shape {tuple(x.shape)} has another elsewhere; {hint}.")
-        return y
+        world = World([group], n * dist.get_world_size(group), n * dist.get_rank(group))
+        return checked(in_parts(op, arrays, options, world), op.name, op.inputs[0], x, group)
 
     return do
 
 
-def _are_uneven(x, group):
-    """Whether the parts of a group differ in shape."""
+def checked(y, function, name, x, group):
+    """y, unless the parts of x in a group differ in shape: an error, or NaN where a look would wait."""
     sizes = torch.tensor([*x.shape, *(-n for n in x.shape)], device=x.device)
     dist.all_reduce(sizes, dist.ReduceOp.MAX, group)
     most, least = sizes.chunk(2)
-    return (most != -least).any()
+    uneven = (most != -least).any()
+    if not x.is_cpu:
+        return torch.where(uneven, math.nan, y)
+    if uneven:
+        hint = "give each process a part of one shape, or make a DTensor of them"
+        raise ValueError(f"{function}: {name} with shape {tuple(x.shape)} has another elsewhere; {hint}.")
+    return y
 
 
 def parts(group):
@@ -135,13 +145,7 @@ class _Layout:
         self.others = {i: dim for i, dim in dims.items() if dim not in axes}
 
     def world(self):
-        whole = math.prod(self.shape[i] for i in self.axes)
-        first, n = 0, whole  # of one axis; nobody asks for that of several
-        for i in self.shares:
-            part = -(-n // self.mesh.size(i))
-            start = min(part * self.mesh.get_local_rank(i), n)
-            first, n = first + start, min(part, n - start)
-        return _World([self.mesh.get_group(i) for i in self.shares], whole, first)
+        return World.of(self.mesh, self.shares, math.prod(self.shape[i] for i in self.axes))
 
     def _of(self, per, keepdims=False):
         """The shape of what there is one of ``per`` element, slice or class, its placements and its gradient's."""
@@ -178,7 +182,7 @@ def placed(a, mesh):
     return DTensor.from_local(a, mesh, [Replicate()] * mesh.ndim, run_check=False)
 
 
-def _on_one_mesh(op, arrays):
+def on_one_mesh(op, arrays):
     """The mesh of all DTensors there are."""
     found = [(name, a.device_mesh) for name, a in zip(op.inputs, arrays, strict=True) if isinstance(a, DTensor)]
     (first, mesh), *others = found
@@ -194,10 +198,10 @@ class _Whole(type(xp)):  # type: ignore[misc]
 
     @staticmethod
     def sums(arrays, axes):
-        return [_everywhere(total(a, axes, xp)) for a in arrays]
+        return [everywhere(total(a, axes, xp)) for a in arrays]
 
 
-def _everywhere(y):
+def everywhere(y):
     """The sum of what the processes have: one axis of the mesh after the other, as PyTorch would warn that it does."""
     places = list(y.placements)
     for i, p in enumerate(places):
@@ -214,14 +218,14 @@ def do(op, *arrays, **options):
     """An op on DTensors, and plain tensors beside them."""
     if op is _core.REDUCTION:
         return op.formula(*arrays, xp=_whole, **options)
-    x = placed(arrays[0], _on_one_mesh(op, arrays))
+    x = placed(arrays[0], on_one_mesh(op, arrays))
     axis = options.get("axis", ())
     layout = _Layout(x, (axis,) if isinstance(axis, int) else axis)
     local = []
     for name, a, per in zip(op.inputs, (x, *arrays[1:]), op.per, strict=True):
         is_probability = name == "targets" and a.ndim == x.ndim
         local.append(layout.local(a, "element" if is_probability else per))
-    y = _in_parts(op, local, options, layout.world()) if layout.shares else functions.do(op, *local, **options)
+    y = in_parts(op, local, options, layout.world()) if layout.shares else functions.do(op, *local, **options)
     return layout.whole(y, op.result, options.get("keepdims", False))
 
 

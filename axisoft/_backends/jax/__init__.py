@@ -12,6 +12,7 @@ from jax import experimental, lax
 from jax.custom_derivatives import SymbolicZero
 
 from axisoft import _core
+from axisoft._backends.jax import layer
 from axisoft._backends.parts import Part
 from axisoft._core.stable import classes, count, length, total
 
@@ -243,8 +244,12 @@ def _program(op, arrays, static, across=None):
     if across is None:
         xp = _VALUES.get((op.name, options["dtype"]), _xp)
     else:
-        axis = options["axis"]
-        xp = _part((axis,) if isinstance(axis, int) else axis, arrays[0].ndim, across)
+        axis, ndim = options["axis"], arrays[0].ndim
+        if op is _core.LINEAR_CROSS_ENTROPY:  # of tiles
+            axis, ndim = 2, 3
+        xp = _part((axis,) if isinstance(axis, int) else axis, ndim, across)
+    if op is _core.LINEAR_CROSS_ENTROPY:
+        return layer.evaluate(arrays, xp, across is not None, **options)
     return _core.evaluate(xp.do, op, arrays, xp=xp, **options)
 
 
