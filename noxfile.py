@@ -145,8 +145,8 @@ def compat(session: nox.Session) -> None:
 
 @nox.session
 def scale(session: nox.Session) -> None:
-    """Arrays that devices or processes share: 8 devices of JAX's in the host's memory, PyTorch on 2 and 4 processes."""
-    install(session, ".", "jax", "torch", *group("test"))
+    """Arrays that are shared: 8 devices of JAX's on the CPU, PyTorch on 2 and 4 processes, Dask on 2 workers."""
+    install(session, ".", "jax", "torch", *group("test"), *group("scale"))
     env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
     session.run("pytest", "--numprocesses=2", "--quiet", *(session.posargs or ["tests/scale"]), env=env)
 

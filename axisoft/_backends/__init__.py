@@ -65,6 +65,12 @@ def _cupy() -> Any:
     return cupy
 
 
+def _dask() -> Any:
+    from axisoft._backends import dask
+
+    return dask
+
+
 _ALL = ("float16", "bfloat16", "float32", "float64")
 
 BACKENDS = (
@@ -78,8 +84,8 @@ BACKENDS = (
             "needs a CUDA device; not part of the default test run"),
     Backend("array_api_strict", "array_api_strict", "array_api_strict", None, ("float32", "float64"), ("cpu",), "-",
             "the standard and nothing else: the proof for libraries that are not in this table"),
-    Backend("dask", "dask.array", "array_api_compat.dask.array", None, ("float16", "float32", "float64"), ("cpu",),
-            "-", "results stay lazy"),
+    Backend("dask", "dask.array", "array_api_compat.dask.array", _dask, ("float16", "float32", "float64"), ("cpu",),
+            "-", "results stay lazy; a slice may be in several blocks"),
 )  # fmt: skip
 
 # How many threads an executor may use; axisoft._threads, which knows what the user wants, sets it.

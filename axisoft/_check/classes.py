@@ -120,7 +120,8 @@ def classification(
             hint = "give the samples to leave out a sample_weight of 0"
             raise ValueError(f"{function}: ignore_index is {ignore_index}, but targets are probabilities; {hint}.")
     else:
-        targets, ignore_index, checked = indices(function, targets, shape[axis] * shared, ignore_index, xp)
+        count = shape[axis] if shared == 1 else shape[axis] * shared  # which may be None
+        targets, ignore_index, checked = indices(function, targets, count, ignore_index, xp)
     weighted = probabilities or ignore_index is not None or weight is not None or sample_weight is not None
     static = {"xp": xp, **dtypes(function, xp, x, dtype, loss=True), "floats": (1, 2, 3) if probabilities else (2, 3)}
     static |= {"reduction": how, "weighted": weighted, "axis": axis, "ignore_index": ignore_index}

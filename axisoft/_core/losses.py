@@ -67,8 +67,8 @@ class _Slices(NamedTuple):
         return self.of.shift + self.log
 
     def distance(self, index, axis, xp):
-        """d of a class, which need not be made for the others."""
-        if self.of.d is not None:
+        """d of a class, which need not be made for the others; of the logit itself, where another part may have it."""
+        if self.of.d is not None and not hasattr(xp, "lengths"):
             return pick(self.of.d, index, axis, xp)
         return below(pick(self.x, index, axis, xp), self.of.shift, xp)
 
