@@ -153,12 +153,13 @@ def scale(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """The examples, as their users run them: the digits in full, the U-Net and the wafers in a minute each."""
+    """The examples, as their users run them: digits and scale in full, the U-Net and the wafers in a minute each."""
     install(session, ".", "jax", "torch", *group("examples"))
     session.run("python", "examples/digits.py")
     for name in ("unet", "wafer"):
         output = f"{session.create_tmp()}/{name}"
         session.run("python", f"examples/{name}/train.py", "--quick", "--output", output)
+    session.run("python", "examples/scale/train.py", "--output", f"{session.create_tmp()}/scale")
 
 
 def benchmark(session: nox.Session, *arguments: str) -> None:
