@@ -177,6 +177,7 @@ def bench(session: nox.Session) -> None:
 def bench_quick(session: nox.Session) -> None:
     """The benchmark's quick mode: every result is validated, times are shown and judged by nobody."""
     benchmark(session, "--quick", *session.posargs)
+    session.run("python", "-m", "bench.layer", "--quick")
 
 
 @nox.session

@@ -81,7 +81,7 @@ def peak(case: Case, who: str) -> dict[str, float]:
     input. Call it in a process of its own."""
     trial = case.trial()
     call = trial.ours if who == "ours" else trial.theirs
-    reset, read = _meter(case.backend)
+    reset, read = meter(case.backend)
     small = Case(case.backend, case.work, case.peer, SMALL_SHAPE, 1, case.dtype).trial()
     (small.ours if who == "ours" else small.theirs)()  # what a first call keeps is not the call's
     before = reset()
@@ -97,7 +97,7 @@ def peak(case: Case, who: str) -> dict[str, float]:
 SMALL_SHAPE = (64, 64)
 
 
-def _meter(backend: str) -> tuple[Callable[[], int], Callable[[], int]]:
+def meter(backend: str) -> tuple[Callable[[], int], Callable[[], int]]:
     """A function that resets the high-water mark and gives the bytes in use, and one that reads the mark."""
     name, _, device = backend.partition(":")
     if name == "cupy":

@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from bench import report  # noqa: E402 - it lies beside this folder, and in no wheel
 
-PAGES = ("backends", "special-values", "numerics", "diagnose", "performance")
+PAGES = ("backends", "special-values", "numerics", "diagnose", "performance", "scale")
 FILES = (HERE.parent / "README.md", *(HERE / f"{name}.md" for name in PAGES))
 
 
@@ -131,6 +131,28 @@ def slowest() -> str:
     return table(head, ((f"`{r['backend']}`", r["work"], r["peer"], r["name"], *times(r)) for r in worst))
 
 
+def layer() -> str:
+    """``linear_cross_entropy`` with its gradients: time, and memory beside the input."""
+    rows = json.loads((HERE.parent / "bench" / "results" / "layer.json").read_text())["rows"]
+    mebibytes = lambda n: f"{n / 2**20:.0f} MiB"
+    return table(
+        ("samples x features x classes", "backend", "work", "beside", "time", "ratio", "memory", "of the peer's"),
+        (
+            (
+                " x ".join(map(str, row["shape"])),
+                f"`{row['backend']}`",
+                row["work"],
+                row["peer"],
+                report.seconds(row["ours_s"]),
+                f"{row['ratio']:.2f}",
+                mebibytes(row["ours_bytes"]),
+                f"{row['ours_bytes'] / row['peer_bytes']:.2f}",
+            )
+            for row in rows
+        ),
+    )
+
+
 def findings() -> str:
     return table(("code", "what is so"), ((f"`{code}`", said) for code, said in KINDS.items()))
 
@@ -143,6 +165,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "means": means,
     "training": training,
     "slowest": slowest,
+    "layer": layer,
     "findings": findings,
 }
 

@@ -7,7 +7,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-LIMIT = 240  # seconds
+LIMIT = 480  # seconds
 
 
 def _one(function, rank, world, folder, pipe):

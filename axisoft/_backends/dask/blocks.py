@@ -8,7 +8,9 @@ from functools import partial
 
 import dask.array as da
 import numpy as np
-from dask.graph_manipulation import clone
+from dask._task_spec import Alias, Task, convert_legacy_graph
+from dask.base import clone_key
+from dask.highlevelgraph import HighLevelGraph
 
 from axisoft._backends import numpy
 from axisoft._backends.dask.passes import Pass, Work, block, fields, join, passes, slices
@@ -119,7 +121,9 @@ def _in_passes(work, arrays, x, result):
     def over_blocks(step, index, again, **more):
         given = [a for a in arrays if a is not None]
         if again:  # read again, rather than kept until all have been read once
-            given = [clone(a) if len(at) == ndim else a for a, at in zip(given, indices, strict=True)]
+            given = [
+                _again(a, len(step.before)) if len(at) == ndim else a for a, at in zip(given, indices, strict=True)
+            ]
         every = [*given, first, known]
         return _blockwise(
             partial(block, step=step), index, every, [*indices, of_first, (*batch, ndim)], x.dtype, **more
@@ -150,6 +154,20 @@ def _in_passes(work, arrays, x, result):
     ]
     function = partial(slices, step=step, dtype=x.dtype)
     return _blockwise(function, batch, [*per_slice, known], [*[batch] * len(per_slice), (*batch, ndim)], x.dtype)
+
+
+def _again(x, seed):
+    """x under other names, whose blocks are made anew: kept, they would be all of x. What is there already stays.
+
+    ``dask.graph_manipulation.clone`` is for this, and up to Dask 2026.8 loses tasks of what has been rechunked.
+    """
+    graph = convert_legacy_graph(dict(x.__dask_graph__()))
+    names = {key: clone_key(key, seed) for key, task in graph.items() if isinstance(task, (Task, Alias))}
+    if (x.name, *[0] * x.ndim) not in names:
+        return x
+    tasks = {names.get(key, key): task.substitute(names, key=names.get(key)) for key, task in graph.items()}
+    name = clone_key(x.name, seed)
+    return da.Array(HighLevelGraph.from_collections(name, tasks), name, x.chunks, meta=x._meta)
 
 
 def _as_it_is(a, axis, keepdims):

@@ -166,7 +166,8 @@ class _Layout:
         if a is None:
             return None
         shape, places, gradient = self._of(per)
-        a = a if shape is None or a.shape == shape else a.expand(shape)
+        if shape is not None and a.shape != shape:  # an axis of length 1 that is shared out cannot be made longer
+            a = (everywhere(a) if isinstance(a, DTensor) else a).expand(shape)
         return placed(a, self.mesh).redistribute(self.mesh, places).to_local(grad_placements=gradient)
 
     def whole(self, y, per, keepdims):
@@ -184,7 +185,7 @@ def placed(a, mesh):
 
 def on_one_mesh(op, arrays):
     """The mesh of all DTensors there are."""
-    found = [(name, a.device_mesh) for name, a in zip(op.inputs, arrays, strict=True) if isinstance(a, DTensor)]
+    found = [(name, a.device_mesh) for name, a in zip(op.inputs, arrays, strict=False) if isinstance(a, DTensor)]
     (first, mesh), *others = found
     for name, other in others:
         if other != mesh:
@@ -222,7 +223,7 @@ def do(op, *arrays, **options):
     axis = options.get("axis", ())
     layout = _Layout(x, (axis,) if isinstance(axis, int) else axis)
     local = []
-    for name, a, per in zip(op.inputs, (x, *arrays[1:]), op.per, strict=True):
+    for name, a, per in zip(op.inputs, (x, *arrays[1:]), op.per, strict=False):  # weights need no mask
         is_probability = name == "targets" and a.ndim == x.ndim
         local.append(layout.local(a, "element" if is_probability else per))
     y = in_parts(op, local, options, layout.world()) if layout.shares else functions.do(op, *local, **options)

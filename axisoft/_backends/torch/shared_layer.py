@@ -103,7 +103,9 @@ def on_mesh(arrays, *, reduction, **options):
         """The part of an array that is here. ``of_class`` : the axis of its classes."""
         if a is None:
             return None
-        a = shared.placed(a if shape is None or a.shape == shape else a.expand(shape), mesh)
+        if shape is not None and a.shape != shape:
+            a = (shared.everywhere(a) if isinstance(a, DTensor) else a).expand(shape)
+        a = shared.placed(a, mesh)
         places: list[Any] = [Replicate()] * mesh.ndim
         for i, dim in batch.items() if of_batch else ():
             places[i] = Shard(dim)
