@@ -63,7 +63,7 @@ def vjp(
         return out, lambda cotangent: tuple(pull(_check.cotangent("vjp", cotangent, out, fun.__name__)))
     call = _plan("vjp", fun, (x, *args), kwargs)
     count = 1 + len(args)
-    floating = [_check.kind_of(call.xp, a.dtype) == "floating" for a in call.arrays[:count]]
+    floating = [a is not None and _check.kind_of(call.xp, a.dtype) == "floating" for a in call.arrays[:count]]
     out, pull = pullback(call, floating + [False] * (len(call.arrays) - count))
 
     def pullback_of(cotangent: Array) -> tuple[Any, ...]:

@@ -451,3 +451,63 @@ def test_no_warning_of_what_overflows(target):
     y = ax.linear_cross_entropy(x, np.asarray([[1e200], [1.0]]), np.asarray([0, 1]), reduction="none")
     assert np.isnan(y[0])
     assert y[1] == pytest.approx(math.log(2))
+
+
+# Cases of their own ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_hidden_may_hold_anything(target):
+    """A vocabulary that is padded by memory nobody has written."""
+    w, b = W.copy(), BIAS.copy()
+    w[-1], b[-1] = np.nan, np.nan
+    t = T % (CLASSES - 1)
+    arrays = [made(target, a, "float64") for a in (X, w, t, b)]
+    y, pull = ax.vjp(ax.linear_cross_entropy, *arrays, where=made(target, PADDED))
+    want = reference(X, W, t, BIAS, where=PADDED)
+    close(target.numpy(y), want[0], "float64")
+    dx, dw, *_ = pull(target.array(np.ones(()), "float64"))
+    close(target.numpy(dx), want[1], "float64")
+    assert not target.numpy(dw)[-1].any()
+
+
+def test_a_hidden_class_under_a_soft_cap(target):
+    w = W.copy()
+    w[-1] = np.inf
+    arrays = [made(target, a, "float64") for a in (X, w, T % (CLASSES - 1))]
+    options = {"where": made(target, PADDED), "soft_cap": 2.0}
+    _, g = ax.value_and_grad(ax.linear_cross_entropy, argnums=(0, 1))(*arrays, **options)
+    assert all(np.isfinite(target.numpy(a)).all() for a in g)
+
+
+def test_targets_that_are_all_zero_have_a_gradient(target):
+    q = SOFT.copy()
+    q[2] = 0
+    arrays = [made(target, a, "float64") for a in (X, W, q)]
+    g = ax.vjp(ax.linear_cross_entropy, *arrays, reduction="sum")[1](target.array(np.ones(()), "float64"))[2]
+    close(target.numpy(g), -ax.log_softmax(X @ W.T), "float64")
+
+
+def test_features_of_integers(target):
+    x = np.round(X).astype(int)
+    y = ax.linear_cross_entropy(*(made(target, a, "float32") for a in (x, W, T)))
+    assert target.numpy(y) == pytest.approx(reference(x, W, T, None)[0], rel=1e-6)
+
+
+def test_no_bias_by_position(target):
+    arrays = [made(target, a, "float64") for a in (X, W, T)]
+    found = ax.vjp(ax.linear_cross_entropy, *arrays, None)[1](target.array(np.ones(()), "float64"))
+    assert found[3] is None
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+@pytest.mark.parametrize("how", HOWS)
+def test_features_that_are_made_of_the_matrix(target, how):
+    """Tied embeddings: with ``create_graph`` too, the derivative is along each array."""
+    import torch
+
+    w, t = torch.from_numpy(W).requires_grad_(), torch.from_numpy(T[:4])
+    tiles = lambda: ax.linear_cross_entropy(w[:4] * 2, w, t, reduction=how).sum()
+    whole = lambda: ax.cross_entropy(w[:4] * 2 @ w.T, t, reduction=how).sum()
+    (want,) = torch.autograd.grad(whole(), w)
+    for again in (False, True):
+        assert torch.allclose(torch.autograd.grad(tiles(), w, create_graph=again)[0], want, rtol=1e-12)

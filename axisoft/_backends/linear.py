@@ -41,6 +41,15 @@ class How:
         """Zeros beside an array."""
         return self.xp.zeros(shape, dtype=dtype, device=like.device)
 
+    @property
+    def weighing(self) -> How:
+        """How the weights of the samples are found, of all of them at once."""
+        return self
+
+    def rows(self, matrix: Any) -> int:
+        """How many rows of the matrix a tile is for: the same wherever there is a part of them."""
+        return int(matrix.shape[0])
+
     def entry(self, given: Any, dtype: Any) -> Any:
         """The dtype of what enters a product."""
         return dtype
@@ -68,7 +77,14 @@ class Layer:
     """
 
     def __init__(
-        self, how: How, arrays: Any, given: Any, dtype: Any, chunk: int | None, options: dict[str, Any]
+        self,
+        how: How,
+        arrays: Any,
+        given: Any,
+        dtype: Any,
+        chunk: int | None,
+        options: dict[str, Any],
+        of_targets: bool = False,
     ) -> None:
         self.how, self.given, self.dtype, self.options = how, given, dtype, options
         self.whole, xp = arrays, how.xp
@@ -82,6 +98,10 @@ class Layer:
             per_class = math.prod(where.shape) == where.shape[-1] if where.shape else True
             if per_class:
                 where = xp.reshape(where, (1, -1))
+                # Nor must the rows of what is hidden.
+                hidden = xp.reshape(where, (-1, 1))
+                matrix = xp.where(hidden, matrix, 0.0)
+                bias = None if bias is None else xp.where(hidden[:, 0], bias, 0.0)
             else:
                 where = xp.reshape(xp.broadcast_to(where, (*self.batch, classes)), (n, classes))
         targets = xp.reshape(targets, (n, classes) if soft else (n,))
@@ -95,19 +115,33 @@ class Layer:
             *floats[1:],
             where,
         )
-        self.chunk = samples_of_a_tile(n, classes, xp.finfo(dtype).bits // 8, chunk)
+        self.chunk = samples_of_a_tile(n, how.rows(matrix), xp.finfo(dtype).bits // 8, chunk)
         self.tiled = (True, False, True, False, False, True, where is not None and where.shape[0] != 1)
         # What is dropped must not meet a product: 0 times its NaN would be NaN.
         self.weights = self.kept = self.at = None
         if soft or weight is not None or sample_weight is not None or options["ignore_index"] is not None:
-            self.weights = weigh(self.arrays, dtype, how, **options)
+            self.weights = weigh(self.arrays, dtype, how.weighing, **options)
             self.kept = self.weights != 0
-            if how.reads:
+            if soft and of_targets:  # whose gradient is not 0 where all of them are
+                self.kept = None if sample_weight is None else sample_weight != 0
+            if how.reads and self.kept is not None:
                 self._leave_out()
 
     @classmethod
-    def of(cls, how: How, arrays: Any, *, given: Any, dtype: Any, chunk: Any, reduction: str, **options: Any) -> Layer:
-        return cls(how, arrays, given, dtype, chunk, options)
+    def of(
+        cls,
+        how: How,
+        arrays: Any,
+        of_targets: bool = False,
+        *,
+        given: Any,
+        dtype: Any,
+        chunk: Any,
+        reduction: str,
+        **options: Any,
+    ) -> Layer:
+        """``of_targets`` : whether these are differentiated along."""
+        return cls(how, arrays, given, dtype, chunk, options, of_targets)
 
     def _leave_out(self) -> None:
         xp = self.how.xp
@@ -121,11 +155,11 @@ class Layer:
             for a, tiled in zip(self.arrays, self.tiled, strict=True)
         )
 
-    def _tiles(self) -> Any:
-        """The arrays of each tile, its place, and which of its samples count, None for all."""
+    def _tiles(self, least: int = 0) -> Any:
+        """At least so many: the arrays of each tile, its place, and which of its samples count, None for all."""
         xp = self.how.xp
         n = self.arrays[0].shape[0]
-        for i in range(0, n, self.chunk):
+        for i in range(0, max(n, least), self.chunk):
             place = slice(i, min(i + self.chunk, n))
             x, *others = (
                 a[place, ...] if tiled and a is not None else a
@@ -148,13 +182,11 @@ class Layer:
         """The cotangent of the targets from g, that of each sample's weight in a mean."""
         x = self.arrays[0]
         g = self.how.nothing(x.shape[:1], self.dtype, x) + g
-        gt = weigh(self.arrays, self.dtype, self.how, g, **self.options)
+        gt = weigh(self.arrays, self.dtype, self.how.weighing, g, **self.options)
         return self._all(gt, self.whole[2].shape)
 
     def losses(self) -> Any:
-        found = [self.how.losses(tile, kept, self.options) for tile, _, kept in self._tiles()]
-        if not found:
-            return self.how.nothing((self.n,), self.dtype, self.arrays[0])
+        found = [self.how.losses(tile, kept, self.options) for tile, _, kept in self._tiles(least=1)]
         return self._all(found[0] if len(found) == 1 else self.how.xp.concat(found), (self.n,))
 
     def share(self, g: Any, mean: bool) -> Any:
@@ -222,7 +254,7 @@ def pullback(how: How, arrays: Any, wanted: Any, **options: Any) -> Any:
 
     The gradient of a sum or a mean is made with the value, that of losses by themselves from their cotangents.
     """
-    layer, reduction = Layer.of(how, arrays, **options), options["reduction"]
+    layer, reduction = Layer.of(how, arrays, wanted[2], **options), options["reduction"]
     mean = reduction == "mean"
     kept: list[Any] = []
     if reduction == "none":

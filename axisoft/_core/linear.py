@@ -22,7 +22,7 @@ LEAST = 128
 
 def samples_of_a_tile(n, classes, size, chunk=None):
     """``size`` : bytes of a logit. ``chunk`` : how many the caller asks for."""
-    return max(min(n, chunk or max(TILE // (classes * size), LEAST)), 1)
+    return max(min(n, chunk or max(TILE // max(classes * size, 1), LEAST)), 1)
 
 
 class How(Protocol):

@@ -149,6 +149,19 @@ def test_a_loss_reads_each_logit_once_and_its_gradient_twice():
     assert sum(count) == 2 * X.size
 
 
+def test_blocks_of_no_samples():
+    """As ``compute_chunk_sizes`` leaves them."""
+    x = da.concatenate([da.from_array(a, chunks=(2, 300)) for a in (X[:2], X[:0], X[2:4])])
+    with dask.config.set(scheduler="sync"):
+        close(ax.softmax(x), ax.softmax(X[:4]))
+        close(ax.logsumexp(x, axis=1), ax.logsumexp(X[:4], axis=1))
+        t = da.concatenate([da.from_array(a, chunks=2) for a in (T[:2], T[:0], T[2:4])])
+        value, gradient = ax.value_and_grad(ax.cross_entropy)(x, t)
+        want, expected = ax.value_and_grad(ax.cross_entropy)(X[:4], T[:4])
+        close(value, want)
+        close(gradient, expected)
+
+
 @pytest.mark.parametrize("blocks", ["whole slices", "both"])
 def test_a_linear_layer(blocks):
     rows, classes = BLOCKS[blocks]

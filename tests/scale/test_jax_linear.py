@@ -84,3 +84,44 @@ def test_in_shard_map(options, counted):
     by = lambda f: jax.value_and_grad(lambda x, w, b: jnp.sum(g * f(x, w, T, b)), (0, 1, 2))(X, W, BIAS)
     whole = lambda *a: all_logits(*a, reduction="none", **options)
     assert error(jax.jit(lambda: by(mapped))(), by(whole)) < 5e-6
+
+
+WEIGHTED = {
+    "ignored": (T, P("b"), {"ignore_index": int(T[0])}, {}),
+    "probabilities": (RNG.dirichlet(np.ones(CLASSES), N).astype(np.float32), P("b", "c"), {}, {}),
+    "weights": (T, P("b"), {}, {"weight": (RNG.uniform(0.5, 2, CLASSES).astype(np.float32), P("c"))}),
+    "sample weights": (T, P("b"), {}, {"sample_weight": (RNG.uniform(0, 2, N).astype(np.float32), P("b"))}),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_a_mean_in_shard_map(name):
+    """Over the samples of a device, whose weights each part of the classes has a part of."""
+    t, of_t, options, more = WEIGHTED[name]
+    mesh = jax.make_mesh((1, 8), ("b", "c"), axis_types=(AxisType.Auto,) * 2)
+    mapped = jax.shard_map(
+        lambda x, w, t, b, *a: loss(x, w, t, b, across="c", **options, **dict(zip(more, a, strict=True))),
+        mesh=mesh,
+        in_specs=(P("b"), P("c"), of_t, P("c"), *(spec for _, spec in more.values())),
+        out_specs=P(),
+        check_vma=False,
+    )
+    given = [a for a, _ in more.values()]
+    got = jax.value_and_grad(lambda x, w: mapped(x, w, t, BIAS, *given), (0, 1))(X, W)
+    want = jax.value_and_grad(
+        lambda x, w: all_logits(x, w, t, BIAS, **options, **{key: a for key, (a, _) in more.items()}), (0, 1)
+    )(X, W)
+    assert error(got, want) < 5e-6
+
+
+@pytest.mark.parametrize("how", ["mean", "none"])
+def test_samples_that_shard_map_splits(how):
+    mesh = jax.make_mesh((8,), ("b",), axis_types=(AxisType.Auto,))
+    mapped = jax.shard_map(
+        lambda x, w, t: jax.lax.pmean(jnp.mean(ax.linear_cross_entropy(x, w, t, chunk=16, reduction=how)), "b"),
+        mesh=mesh,
+        in_specs=(P("b"), P(), P("b")),
+        out_specs=P(),
+    )
+    got = jax.jit(jax.value_and_grad(lambda x, w: mapped(x, w, T), (0, 1)))(X, W)
+    assert error(got, jax.value_and_grad(lambda x, w: ax.cross_entropy(x @ w.T, T), (0, 1))(X, W)) < 5e-6

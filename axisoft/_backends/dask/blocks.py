@@ -9,7 +9,7 @@ from functools import partial
 import dask.array as da
 import numpy as np
 from dask._task_spec import Alias, Task, convert_legacy_graph
-from dask.base import clone_key
+from dask.base import clone_key, tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from axisoft._backends import numpy
@@ -162,12 +162,17 @@ def _again(x, seed):
     ``dask.graph_manipulation.clone`` is for this, and up to Dask 2026.8 loses tasks of what has been rechunked.
     """
     graph = convert_legacy_graph(dict(x.__dask_graph__()))
-    names = {key: clone_key(key, seed) for key, task in graph.items() if isinstance(task, (Task, Alias))}
+    names = {key: _renamed(key, seed) for key, task in graph.items() if isinstance(task, (Task, Alias))}
     if (x.name, *[0] * x.ndim) not in names:
         return x
     tasks = {names.get(key, key): task.substitute(names, key=names.get(key)) for key, task in graph.items()}
     name = clone_key(x.name, seed)
     return da.Array(HighLevelGraph.from_collections(name, tasks), name, x.chunks, meta=x._meta)
+
+
+def _renamed(key, seed):
+    named = isinstance(key, str) or (isinstance(key, tuple) and key and isinstance(key[0], str))
+    return clone_key(key, seed) if named else f"again-{tokenize(key, seed)}"
 
 
 def _as_it_is(a, axis, keepdims):

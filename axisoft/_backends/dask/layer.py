@@ -3,6 +3,8 @@ wanted, and made again for the gradient."""
 
 from __future__ import annotations
 
+import math
+
 import array_api_compat.dask.array as compat
 import dask.array as da
 import numpy as np
@@ -20,6 +22,10 @@ def evaluate(arrays, do, vjp, wanted=(False,) * 7, *, given, dtype, chunk, soft_
     weight, sample_weight = (None if a is None else a.astype(dtype) for a in (weight, sample_weight))
     batch, soft = x.shape[:-1], targets.ndim == x.ndim
     sample_weight = None if sample_weight is None else da.broadcast_to(sample_weight, batch).reshape(-1)
+    if where is not None and math.prod(where.shape) in (1, matrix.shape[0]):
+        shown = da.broadcast_to(where.reshape(-1), (matrix.shape[0],))  # what is hidden meets no product
+        matrix = da.where(shown[:, None], matrix, 0.0)
+        bias = None if bias is None else da.where(shown, bias, 0.0)
     if where is not None:
         where = da.broadcast_to(where, (*batch, matrix.shape[0])).reshape(-1, matrix.shape[0])
     x = x.reshape(-1, x.shape[-1])
@@ -30,7 +36,9 @@ def evaluate(arrays, do, vjp, wanted=(False,) * 7, *, given, dtype, chunk, soft_
             da.zeros((1, 1), dtype=dtype), (x.shape[0], matrix.shape[0]), chunks=(x.chunks[0], matrix.chunks[0])
         )
         kept = do(WEIGHTS, like, targets, weight, sample_weight, None, **options) != 0
-        x, weighted = da.where(kept[:, None], x, 0.0), True
+        if wanted[2]:  # the targets, whose gradient is not 0 where all of them are
+            kept = None if sample_weight is None else sample_weight != 0
+        x, weighted = x if kept is None else da.where(kept[:, None], x, 0.0), True
     else:
         kept, weighted = None, False
     z, slope = _logits(x, matrix, bias, soft_cap)
@@ -43,7 +51,7 @@ def evaluate(arrays, do, vjp, wanted=(False,) * 7, *, given, dtype, chunk, soft_
 
     def back(g):
         gz, gt, *_ = pull(g if g is None or reduction != "none" else g.reshape(-1))
-        gz = gz if slope is None else gz * slope
+        gz = gz if slope is None else gz * da.where(gz == 0, 0.0, slope)
         found = [
             gz @ matrix if wanted[0] else None,
             gz.T @ x if wanted[1] else None,

@@ -8,6 +8,7 @@ of logits is read once for a loss and once more for its gradient, and no task ho
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -190,6 +191,9 @@ def block(*given, step):
             return a
         return a[(slice(None),) * (along if kind == "element" or a.ndim == ndim else of_slices) + (place,)]
 
+    if step.wanted and 0 in x.shape:  # of which a formula asks nothing
+        shape = [1 if i in axes else n for i, n in enumerate(x.shape)]
+        return np.zeros((*shape, sum(fields(step.kinds[i]) for i in step.wanted)), x.dtype)
     found = []
     for place in places:
         world = _World(step.whole, int(first[0]), step.answers(cut(known, "slice", place)), step.wanted)
@@ -225,7 +229,7 @@ def join(parts, axis, keepdims, step):
     """What several blocks have noted, as one."""
     axes = tuple(axis)
     a = np.moveaxis(parts, axes, range(len(axes)))
-    a = a.reshape(-1, *a.shape[len(axes) :])
+    a = a.reshape(math.prod(a.shape[: len(axes)]), *a.shape[len(axes) :])
     joined, at, largest = [], 0, None
     with np.errstate(all="ignore"):
         for i in step.wanted:

@@ -249,7 +249,8 @@ def _program(op, arrays, static, across=None):
             axis, ndim = 2, 3
         xp = _part((axis,) if isinstance(axis, int) else axis, ndim, across)
     if op is _core.LINEAR_CROSS_ENTROPY:
-        return layer.evaluate(arrays, xp, across is not None, **options)
+        of_all = None if across is None else _part((1,), 2, across)
+        return layer.evaluate(arrays, xp, of_all, **options)
     return _core.evaluate(xp.do, op, arrays, xp=xp, **options)
 
 

@@ -23,7 +23,15 @@ PART = 1 << 12
 
 
 class How(linear.How):
-    """``xp`` : a namespace that can run an op, too."""
+    """``xp`` : a namespace that can run an op, too; ``of_all`` : the same for all samples at once."""
+
+    def __init__(self, xp, of_all=None):
+        super().__init__(xp)
+        self.of_all = of_all
+
+    @property
+    def weighing(self):
+        return self if self.of_all is None else How(self.of_all)
 
     def run(self, op, arrays, options):
         return self.xp.do(op, *arrays, **options)
@@ -34,7 +42,7 @@ class How(linear.How):
 
     def entry(self, given, dtype):
         """Half precision is multiplied as it is, and summed in float32."""
-        return given if jnp.finfo(given).bits < 32 else dtype
+        return given if jnp.issubdtype(given, jnp.floating) and jnp.finfo(given).bits < 32 else dtype
 
     def matmul(self, a, b, like=None):
         """``like`` : what the result is laid out as, where types say how and what is summed is shared."""
@@ -52,9 +60,11 @@ def _is_typed(a):
     return mesh is not None and not mesh.empty and bool(mesh.explicit_axes)
 
 
-def evaluate(arrays, xp, is_part, *, reduction, **options):
-    """``is_part`` : whether xp is for a part of the class axis."""
-    how = How(xp)
+def evaluate(arrays, xp, of_all, *, reduction, **options):
+    """``of_all`` : where xp is for a part of the class axis of a tile, that for all samples at once."""
+    how = How(xp, of_all)
+    # Inside of shard_map that keeps count of what varies; the transposes of sums over devices are JAX's own.
+    is_part = of_all is not None or any(map(_varies, arrays))
     layer = linear.Layer.of(how, arrays, reduction=reduction, **options)
     x, matrix, targets, bias, weight, sample_weight, where = layer.arrays
     if layer.given is not None:
@@ -69,7 +79,6 @@ def evaluate(arrays, xp, is_part, *, reduction, **options):
     whole = [matrix, bias, weight, None if of_each else where]
     rules = _rules(xp, tuple(layer.options.items()))
     if reduction == "none" or is_part:
-        # The transposes of sums over devices are JAX's own.
         again = jax.checkpoint(rules.losses)
         y = lax.map(lambda tile: again(tile, whole), tiled) if is_part else rules.each(tiled, whole)
         return linear.reduced(layer, split.joined(y), reduction)
@@ -80,6 +89,14 @@ def evaluate(arrays, xp, is_part, *, reduction, **options):
         return y / max(layer.n, 1)
     over = jnp.squeeze(total(layer.weights, (0,), xp))
     return jnp.where(over != 0, y / jnp.where(over != 0, over, 1.0), 0.0)
+
+
+def _varies(a):
+    """Whether the type of an array says that it need not be the same on all devices of shard_map."""
+    if a is None or not hasattr(jax, "typeof"):
+        return False
+    kind = jax.typeof(a)
+    return bool(getattr(kind, "vma", None) or getattr(getattr(kind, "manual_axis_type", None), "varying", None))
 
 
 class _Split:

@@ -42,9 +42,10 @@ class How(linear.How):
         return given if given in HALF else dtype
 
     def matmul(self, a, b):
-        if a.dtype not in HALF:
-            return torch.mm(a, b)
-        return torch.mm(a, b, out_dtype=torch.float32) if a.is_cuda else torch.mm(a, b).float()
+        if a.dtype in HALF and a.is_cuda:
+            return torch.mm(a, b, out_dtype=torch.float32)
+        y = torch.mm(a, b)  # which autocast may give in half precision
+        return y.float() if y.dtype in HALF else y
 
     def add_product(self, whole, a, b):
         if a.dtype not in HALF:
@@ -109,6 +110,8 @@ class _Layer(torch.autograd.Function):
     def backward(ctx, g):
         arrays, (how_to, where, options), wanted = ctx.saved_tensors, ctx.call, ctx.needs_input_grad[1:5]
         if torch.is_grad_enabled():  # it may be differentiated again
+            # The derivative along each array, whatever one of them is made of.
+            arrays = [a if a is None or not a.is_floating_point() else a.view_as(a) for a in arrays]
             y = recorded(arrays, how_to, options)
             given = [a for a, want in zip(arrays, wanted, strict=False) if want]
             again = iter(torch.autograd.grad(y, given, g, create_graph=True))

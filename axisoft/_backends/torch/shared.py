@@ -41,6 +41,11 @@ class World:
             first, n = first + start, min(part, n - start)
         return cls([mesh.get_group(i) for i in shares], whole, first)
 
+    @property
+    def most(self):
+        """The most elements of a slice that a process has."""
+        return -(-self.whole // math.prod(map(dist.get_world_size, self.groups)))
+
     def count(self, n):
         return self.whole
 
@@ -100,23 +105,24 @@ def in_group(group):
         x, axis = arrays[0], options["axis"]
         n = x.shape[axis] if isinstance(axis, int) else math.prod(x.shape[i] for i in axis)
         world = World([group], n * dist.get_world_size(group), n * dist.get_rank(group))
-        return checked(in_parts(op, arrays, options, world), op.name, op.inputs[0], x, group)
+        shape = checked(op.name, op.inputs[0], x, group)
+        return in_parts(op, arrays, options, world) + shape
 
     return do
 
 
-def checked(y, function, name, x, group):
-    """y, unless the parts of x in a group differ in shape: an error, or NaN where a look would wait."""
+def checked(function, name, x, group):
+    """0, unless the parts of x in a group differ in shape: an error, or NaN where a look would wait."""
     sizes = torch.tensor([*x.shape, *(-n for n in x.shape)], device=x.device)
     dist.all_reduce(sizes, dist.ReduceOp.MAX, group)
     most, least = sizes.chunk(2)
     uneven = (most != -least).any()
     if not x.is_cpu:
-        return torch.where(uneven, math.nan, y)
+        return torch.where(uneven, math.nan, 0.0)
     if uneven:
         hint = "give each process a part of one shape, or make a DTensor of them"
         raise ValueError(f"{function}: {name} with shape {tuple(x.shape)} has another elsewhere; {hint}.")
-    return y
+    return 0.0
 
 
 def parts(group):

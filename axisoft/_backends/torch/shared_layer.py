@@ -33,6 +33,9 @@ class _How(layer.How):
         y = self.run(op, arrays, options)
         return y, self._gradient(op, g, y, arrays, wanted, options)
 
+    def rows(self, matrix):
+        return self.world.most
+
     def joined(self, dx):
         return self.world.sum([dx])[0]
 
@@ -48,6 +51,9 @@ class _Recorded(layer.Recorded):
             if op is _core.REDUCTION
             else shared.in_parts(op, arrays, options, self.world)
         )
+
+    def rows(self, matrix):
+        return self.world.most
 
     def enters(self, x):
         return _Everywhere.apply(x, self.world)
@@ -84,8 +90,8 @@ def in_group(arrays, group, **options):
     matrix = arrays[1]
     n = matrix.shape[0]
     world = shared.World([group], n * dist.get_world_size(group), n * dist.get_rank(group))
-    y = layer.run(arrays, Ways(world), **options)
-    return shared.checked(y, "linear_cross_entropy", "matrix", matrix, group)
+    shape = shared.checked("linear_cross_entropy", "matrix", matrix, group)
+    return layer.run(arrays, Ways(world), **options) + shape
 
 
 def on_mesh(arrays, *, reduction, **options):
@@ -114,7 +120,9 @@ def on_mesh(arrays, *, reduction, **options):
         summed = [Partial() if i in batch and not of_batch else p for i, p in enumerate(places)]
         return a.redistribute(mesh, places).to_local(grad_placements=summed)
 
-    per_class = where is not None and math.prod(where.shape) == where.shape[-1]
+    per_class = where is not None and (where.ndim == 0 or math.prod(where.shape) == where.shape[-1])
+    if per_class:
+        where = where.reshape(-1).expand(classes)
     logits = torch.Size((*x.shape[:-1], classes))
     local = (
         here(x, of_batch=True),
@@ -123,7 +131,7 @@ def on_mesh(arrays, *, reduction, **options):
         here(bias, of_class=0),
         here(weight, of_class=0),
         here(sample_weight, of_batch=True, shape=x.shape[:-1]),
-        here(where.reshape(-1), of_class=0) if per_class else here(where, of_batch=True, of_class=last, shape=logits),
+        here(where, of_class=0) if per_class else here(where, of_batch=True, of_class=last, shape=logits),
     )
     ways = Ways(shared.World.of(mesh, rows, classes)) if rows else layer.WAYS
     how = "sum" if reduction == "mean" else reduction
