@@ -190,7 +190,7 @@ class Layer:
         return self._all(found[0] if len(found) == 1 else self.how.xp.concat(found), (self.n,))
 
     def share(self, g: Any, mean: bool) -> Any:
-        """The cotangent of each loss, from that of their sum or mean."""
+        """The cotangent of each loss, from that of their sum or mean; or a mean, from the sum."""
         x, xp = self.arrays[0], self.how.xp
         like = xp.broadcast_to(self.how.nothing((1,), self.dtype, x), (self.n,))
         return of_each(g, like, self.weights if mean else None, mean, xp)

@@ -78,15 +78,18 @@ def _pull(op, g, y, arrays, wanted, do, xp, **options):
     return found
 
 
+_HOW = layer.How(_xp, _do)
+
+
 def evaluate(op, arrays, *, xp, **static):
     if op is _core.LINEAR_CROSS_ENTROPY:
-        return layer.evaluate(arrays, _do, _pull, **static)[0]
+        return layer.evaluate(arrays, _HOW, _pull, **static)[0]
     return _core.evaluate(_do, op, arrays, xp=_xp, **static)
 
 
 def pullback(op, arrays, wanted, *, xp, **static):
     if op is _core.LINEAR_CROSS_ENTROPY:
-        return layer.evaluate(arrays, _do, _pull, wanted, **static)
+        return layer.evaluate(arrays, _HOW, _pull, wanted, **static)
     return _core.pullback(_do, op, arrays, wanted, vjp=_pull, xp=_xp, **static)
 
 

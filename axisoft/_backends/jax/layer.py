@@ -82,13 +82,7 @@ def evaluate(arrays, xp, of_all, *, reduction, **options):
         again = jax.checkpoint(rules.losses)
         y = lax.map(lambda tile: again(tile, whole), tiled) if is_part else rules.each(tiled, whole)
         return linear.reduced(layer, split.joined(y), reduction)
-    y = rules.sum(tiled, whole)
-    if reduction == "sum":
-        return y
-    if layer.weights is None:
-        return y / max(layer.n, 1)
-    over = jnp.squeeze(total(layer.weights, (0,), xp))
-    return jnp.where(over != 0, y / jnp.where(over != 0, over, 1.0), 0.0)
+    return layer.share(rules.sum(tiled, whole), reduction == "mean")
 
 
 def _varies(a):

@@ -105,24 +105,24 @@ def in_group(group):
         x, axis = arrays[0], options["axis"]
         n = x.shape[axis] if isinstance(axis, int) else math.prod(x.shape[i] for i in axis)
         world = World([group], n * dist.get_world_size(group), n * dist.get_rank(group))
-        shape = checked(op.name, op.inputs[0], x, group)
-        return in_parts(op, arrays, options, world) + shape
+        spoilt = checked(op.name, op.inputs[0], x, group)
+        return spoilt(in_parts(op, arrays, options, world))
 
     return do
 
 
 def checked(function, name, x, group):
-    """0, unless the parts of x in a group differ in shape: an error, or NaN where a look would wait."""
+    """An error if the parts of x in a group differ in shape; where a look would wait, what makes a result NaN then."""
     sizes = torch.tensor([*x.shape, *(-n for n in x.shape)], device=x.device)
     dist.all_reduce(sizes, dist.ReduceOp.MAX, group)
     most, least = sizes.chunk(2)
     uneven = (most != -least).any()
     if not x.is_cpu:
-        return torch.where(uneven, math.nan, 0.0)
+        return lambda y: torch.where(uneven, math.nan, y)
     if uneven:
         hint = "give each process a part of one shape, or make a DTensor of them"
         raise ValueError(f"{function}: {name} with shape {tuple(x.shape)} has another elsewhere; {hint}.")
-    return 0.0
+    return lambda y: y
 
 
 def parts(group):

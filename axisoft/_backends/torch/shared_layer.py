@@ -15,6 +15,7 @@ from axisoft._backends.torch import layer, shared
 from axisoft._backends.torch.fallback import formula
 from axisoft._backends.torch.namespace import memory, xp
 from axisoft._core.stable import total
+from axisoft._core.weights import of_each
 
 
 class _How(layer.How):
@@ -90,8 +91,8 @@ def in_group(arrays, group, **options):
     matrix = arrays[1]
     n = matrix.shape[0]
     world = shared.World([group], n * dist.get_world_size(group), n * dist.get_rank(group))
-    shape = shared.checked("linear_cross_entropy", "matrix", matrix, group)
-    return layer.run(arrays, Ways(world), **options) + shape
+    spoilt = shared.checked("linear_cross_entropy", "matrix", matrix, group)
+    return spoilt(layer.run(arrays, Ways(world), **options))
 
 
 def on_mesh(arrays, *, reduction, **options):
@@ -139,13 +140,13 @@ def on_mesh(arrays, *, reduction, **options):
     if reduction == "none":
         places = [Shard(batch[i]) if i in batch else Replicate() for i in range(mesh.ndim)]
         return _of_processes(y, mesh, places, x.shape[:-1])
+    y = _summed(y, mesh, batch)
     if reduction == "sum":
-        return _summed(y, mesh, batch)
+        return y
     weights = layer.weights(local, ways, **options)
     if weights is None:
-        return _summed(y, mesh, batch) / max(math.prod(x.shape[:-1]), 1)
-    y, over = _summed(y, mesh, batch), _summed(total(weights, (0,), xp)[0], mesh, batch)
-    return torch.where(over != 0, y / torch.where(over != 0, over, 1.0), 0.0)
+        return y / max(math.prod(x.shape[:-1]), 1)
+    return of_each(y, None, _summed(total(weights, (0,), xp)[0], mesh, batch), True, xp)
 
 
 def _of_processes(y, mesh, places, shape):
