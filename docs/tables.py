@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -153,6 +154,37 @@ def layer() -> str:
     )
 
 
+def shared() -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = json.loads((HERE.parent / "bench" / "results" / "shared.json").read_text())
+    return found
+
+
+def steps() -> str:
+    rows = (
+        (row["peer"], report.seconds(row["ours_s"]), report.seconds(row["peer_s"]), f"{row['ratio']:.2f}")
+        for row in shared()["steps"]
+    )
+    return table(("beside", "axisoft", "peer", "ratio"), rows)
+
+
+def workers() -> str:
+    rows = shared()["workers"]
+    mebibytes = lambda n: f"{n / 2**20:.0f} MiB"
+    head = ("shared out", "blocks", "work", "time", "peak of a worker", "before")
+    lines = (
+        (
+            row["shared"],
+            " x ".join(map(str, row["block"])),
+            row["work"],
+            f"{row['seconds']:.1f} s",
+            mebibytes(row["peak"]),
+            mebibytes(row["before"]),
+        )
+        for row in rows
+    )
+    return table(head, lines)
+
+
 def findings() -> str:
     return table(("code", "what is so"), ((f"`{code}`", said) for code, said in KINDS.items()))
 
@@ -166,6 +198,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "training": training,
     "slowest": slowest,
     "layer": layer,
+    "steps": steps,
+    "workers": workers,
     "findings": findings,
 }
 

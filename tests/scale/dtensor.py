@@ -144,7 +144,7 @@ def layouts(rank, world):
 
 
 def messages(rank, world):
-    """Of each case, classes shared out: how many go forward and backward, and the largest in numbers a sample."""
+    """Of each case, classes shared out: how many go forward and backward; the largest and all, in numbers a sample."""
     torch.manual_seed(14)
     mesh, n = init_device_mesh("cpu", (world,)), 64
     sizes, real, found = [], torch.distributed.all_reduce, {}
@@ -164,7 +164,7 @@ def messages(rank, world):
             y.backward(g)
         counts = (mode.get_comm_counts() for mode in (forward, backward))
         kinds = [Counter({str(kind).split(".")[-1]: n for kind, n in count.items()}) for count in counts]
-        found[name] = *kinds, max(sizes, default=0)
+        found[name] = *kinds, max(sizes, default=0), sum(sizes)
     torch.distributed.all_reduce = real
     return found
 

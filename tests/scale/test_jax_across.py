@@ -113,7 +113,9 @@ def test_a_loss_and_its_gradient_take_three_messages():
         lambda x, t: loss(x, t, across="c"), mesh=mesh(), in_specs=(SPECS["x"], SPECS["t"]), out_specs=P("b")
     )
     program = jax.jit(jax.vjp, static_argnums=0).lower(lambda x: mapped(x, ARRAYS["t"]), ARRAYS["x"]).compile()
-    assert len(collectives(program)) <= 3
+    sent = collectives(program)
+    assert len(sent) <= 3
+    assert sum(size for _, size in sent) <= 5 * 4 * N // 4  # numbers of float32, of the samples that a device has
 
 
 def test_both_axes_of_a_mesh():
