@@ -67,12 +67,12 @@ def test_no_class(target, integer, size):
         labels[size - 2] = value
         t = target.array(labels, integer)
         for fun in (ax.cross_entropy, ax.nll_loss):
-            if on_host(target):
+            if on_host(target) or target.backend.name == "dask":  # which reads them when it computes
                 with pytest.raises(IndexError) as caught:
-                    fun(x, t)
+                    target.numpy(fun(x, t))
                 assert f": targets holds class {value} at ({size - 2},), but there are 5 classes; " in str(caught.value)
                 with pytest.raises(IndexError, match="ignore_index is 7"):
-                    fun(x, t, ignore_index=7)
+                    target.numpy(fun(x, t, ignore_index=7))
             else:
                 assert np.flatnonzero(np.isnan(losses(target, fun, x, t))).tolist() == [size - 2]
 

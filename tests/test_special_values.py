@@ -329,7 +329,6 @@ def test_binary_cross_entropy_gradient_at_infinite_logits(target, dtype, x, labe
     assert same(gradient(target, fun, target.array([x], dtype)), [expected])
 
 
-@pytest.mark.backends(fits=lambda backend: backend.name != "dask")
 def test_a_class_that_does_not_exist_is_an_index_error_in_the_hosts_memory_and_nan_on_a_device(target):
     if target.device_name == "cpu":
         check_index_error(target)
@@ -338,14 +337,15 @@ def test_a_class_that_does_not_exist_is_an_index_error_in_the_hosts_memory_and_n
 
 
 def check_index_error(target):
+    """A lazy library's when it computes."""
     x = target.array(np.zeros((2, 3)), "float32")
     for value in (3, -1, -100, 255):
         text = rf"cross_entropy: targets holds class {value} at \(1,\), but there are 3 classes; "
         with pytest.raises(IndexError, match=text):
-            axisoft.cross_entropy(x, target.array([0, value], "int"))
+            target.numpy(axisoft.cross_entropy(x, target.array([0, value], "int")))
         with pytest.raises(IndexError, match=f"nll_loss: targets holds class {value}"):
-            axisoft.nll_loss(x, target.array([0, value], "int"))
-        axisoft.cross_entropy(x, target.array([0, value], "int"), ignore_index=value)
+            target.numpy(axisoft.nll_loss(x, target.array([0, value], "int")))
+        target.numpy(axisoft.cross_entropy(x, target.array([0, value], "int"), ignore_index=value))
 
 
 def check_nan(target, call):
@@ -385,11 +385,6 @@ def test_a_class_that_does_not_exist_gives_nan_under_vmap(target):
     assert np.array_equal(np.isnan(target.numpy(losses)), [False, True, False])
     rows = torch.func.vmap(torch.func.grad(axisoft.cross_entropy))(x, t)
     assert np.array_equal(np.isnan(target.numpy(rows)), [[False] * 3, [True] * 3, [False] * 3])
-
-
-@pytest.mark.backends(fits=lambda backend: backend.name == "dask")
-def test_a_class_that_does_not_exist_gives_nan_when_it_is_lazy(target):
-    check_nan(target, lambda fun, *arrays: fun(*arrays))
 
 
 @pytest.mark.backends(fits=lambda backend: backend.name == "jax")

@@ -134,6 +134,12 @@ def read(x: Any, xp: Any) -> tuple[Any, bool]:
     return found[0], found[0] is not None and found[1]
 
 
+def looked_at(x: Any, check: Callable[..., None], more: tuple[Any, ...], xp: Any) -> Any:
+    """x, with ``check(block, where it begins, *more)`` of each block once it is there, if its library can."""
+    module = executor(xp)
+    return module.looked_at(x, check, more) if hasattr(module, "looked_at") else x
+
+
 def lengths(x: Any) -> tuple[int, ...]:
     """The shape in numbers, of an array whose library has arrays for lengths while it traces."""
     return tuple(executor(namespace(x)).lengths(x))

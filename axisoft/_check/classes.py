@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from axisoft import _backends
@@ -83,7 +84,7 @@ def _fit(function: str, x: Any, targets: Any, static: dict[str, Any]) -> bool:
     if known is not static["checked"] or not _backends.on_one_device(x, targets, xp):
         return False
     if seen is not None:
-        _check_classes(function, seen, count, None)
+        _check_classes(seen, (), function, count, None)
     return True
 
 
@@ -165,7 +166,7 @@ def _targets(
 def indices(function: str, targets: Any, count: int, ignore_index: int | None, xp: Any) -> tuple[Any, int | None, bool]:
     """Class indices in the library's index dtype, what ``ignore_index`` is in it, and whether they were checked.
 
-    They are wherever values can be read.
+    They are wherever values can be read; a lazy library reads them later, and no formula relies on it.
 
     No index wraps into a class: those that do not fit the index dtype turn negative there. An ``ignore_index`` that the
     targets' own dtype cannot hold names nothing and is left out.
@@ -176,7 +177,9 @@ def indices(function: str, targets: Any, count: int, ignore_index: int | None, x
             ignore_index = None
     seen, checked = _backends.read(targets, xp)
     if seen is not None:
-        _check_classes(function, seen, count, ignore_index)
+        _check_classes(seen, (), function, count, ignore_index)
+    else:
+        targets = _backends.looked_at(targets, _check_classes, (function, count, ignore_index), xp)
     if targets.dtype == xp.int64:  # the widest, so the index dtype of a library that has it
         return targets, ignore_index, checked
     wide = xp.__array_namespace_info__().default_dtypes()["indexing"]
@@ -229,11 +232,13 @@ def _outside(targets: Any, count: int, ignore_index: int | None = None) -> tuple
     return value + 2**64 if wrapped else value, at
 
 
-def _check_classes(function: str, targets: Any, count: int, ignore_index: int | None) -> None:
+def _check_classes(targets: Any, first: tuple[int, ...], function: str, count: int, ignore_index: int | None) -> None:
+    """``first`` : where the targets begin, if they are a block of what was given."""
     found = _outside(targets, count, ignore_index)
     if found is None:
         return
     value, at = found
+    at = tuple(map(operator.add, first, at)) if first else at
     ignored = "set ignore_index to leave samples out" if ignore_index is None else f"ignore_index is {ignore_index}"
     hint = f"class indices are in [0, {count}), and {ignored}"
     there = "is 1 class" if count == 1 else f"are {count} classes"

@@ -110,7 +110,7 @@ def graph(a):
 
 # Tasks a block of logits, at most, with the one that makes the block.
 TASKS = {
-    "whole slices": {"softmax": 2, "log_softmax": 2, "logsumexp": 2, "sigmoid": 2, "each": 3, "cross_entropy": 6,
+    "whole slices": {"softmax": 2, "log_softmax": 2, "logsumexp": 2, "sigmoid": 2, "each": 4, "cross_entropy": 6,
                      "weights": 11},
     "both": {"softmax": 6, "log_softmax": 6, "logsumexp": 5, "sigmoid": 2, "each": 5, "cross_entropy": 6, "weights": 9},
 }  # fmt: skip
@@ -181,6 +181,26 @@ def test_a_linear_layer(blocks):
         close(value, want)
         for a, c in zip(found, expected, strict=True):
             close(a, c)
+
+
+@pytest.mark.parametrize("wrong", [-1, CLASSES])
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_classes_that_do_not_exist_are_said_when_the_graph_runs(blocks, wrong):
+    t = T.copy()
+    t[23] = wrong
+    x, t = da.from_array(X, chunks=BLOCKS[blocks]), da.from_array(t, chunks=BLOCKS[blocks][0])
+    w = da.from_array(np.ones((CLASSES, CLASSES)), chunks=500)
+    with dask.config.set(scheduler=forbidden):
+        losses = [ax.cross_entropy(x, t), ax.nll_loss(x, t), ax.linear_cross_entropy(x, w, t)]
+        losses += [ax.value_and_grad(ax.cross_entropy)(x, t)[1], ax.cross_entropy(x, t, ignore_index=5)]
+        ignored = ax.cross_entropy(x, t, ignore_index=wrong)
+    with dask.config.set(scheduler="sync"):
+        for y in losses:
+            with pytest.raises(
+                IndexError, match=rf"targets holds class {wrong} at \(23,\), but there are 1000 classes"
+            ):
+                y.compute()
+        assert math.isfinite(ignored.compute())
 
 
 # Larger than memory ---------------------------------------------------------------------------------------------------

@@ -96,3 +96,13 @@ def pullback(op, arrays, wanted, *, xp, **static):
 def values(x):
     """None: reading would compute the graph."""
     return None
+
+
+def looked_at(x, check, more):
+    """x, with each block's values checked when the graph runs."""
+    return x.map_blocks(_look, check, more, dtype=x.dtype, meta=x._meta) if _is_numpy([x]) else x
+
+
+def _look(x, check, more, block_info=None):
+    check(x, tuple(start for start, _ in block_info[0]["array-location"]), *more)
+    return x
