@@ -21,6 +21,7 @@ from axisoft import _backends, _core
 from axisoft._backends import linear, tiles
 from axisoft._backends.numpy.namespace import room as _room
 from axisoft._backends.numpy.namespace import xp as _xp
+from axisoft._backends.numpy.recorded import Recorded
 
 # Elements of the smallest tile: some hundred microseconds.
 LEAST = 1 << 17
@@ -32,6 +33,7 @@ SMALL = 1 << 14
 PART = 1 << 12
 
 _formula = _core.by_formula(_xp)
+_recorded = Recorded()
 _QUIET = contextvars.Context()
 _QUIET.run(np.seterr, all="ignore")
 
@@ -45,14 +47,35 @@ def evaluate(op, arrays, *, xp, given, dtype, out=None, floats=(), **static):
     if _is_one_tile(x, static.get("axis", ())):
         # Entering a copy of a context takes a tenth of the microsecond that numpy.errstate takes.
         run = _QUIET.copy().run
-        if not floats and given is None and x.dtype == dtype == out:  # the steps of evaluate, all of them nothing
-            y = run(op.formula, *arrays, xp=_xp, **static)
-            return y if type(y) is np.ndarray else np.asarray(y)
-        casts = {"given": given, "dtype": dtype, "out": out, "floats": floats}
-        return np.asarray(run(_core.evaluate, _formula, op, arrays, xp=_xp, **casts, **static))
+        key = (op, given, dtype, out, floats, *static.values())
+        y = run(_recorded, _evaluate, arrays, key, op, given, dtype, out, floats, static)
+        return y if type(y) is np.ndarray else np.asarray(y)
     with np.errstate(all="ignore"):
         tiled = _Tiled(out, given=given, dtype=dtype, floats=floats)
         return np.asarray(tiled.evaluate(op, arrays, **static))
+
+
+def _evaluate(arrays, op, given, dtype, out, floats, static):
+    return _core.evaluate(_formula, op, arrays, xp=_xp, given=given, dtype=dtype, out=out, floats=floats, **static)
+
+
+def _do(op, *arrays, **options):
+    """As ``_formula``, of few elements."""
+    return _recorded(_formula_of, arrays, (op, *options.values()), op, options)
+
+
+def _formula_of(arrays, op, options):
+    return op.formula(*arrays, xp=_xp, **options)
+
+
+def _rule(op, g, y, arrays, wanted, do, xp, **options):
+    """The rule of an op, of few elements."""
+    return _recorded(_rule_of, (g, y, *arrays), (op, tuple(wanted), *options.values()), op, wanted, options)
+
+
+def _rule_of(arrays, op, wanted, options):
+    g, y, *arrays = arrays
+    return op.vjp(g, y, arrays, wanted, _formula, _xp, **options)
 
 
 def pullback(op, arrays, wanted, *, xp, **static):
@@ -60,8 +83,8 @@ def pullback(op, arrays, wanted, *, xp, **static):
     if op is _core.LINEAR_CROSS_ENTROPY:
         with np.errstate(all="ignore"):
             return _quietly(linear.pullback(Layer(), arrays, wanted, **static))
-    do: Any = _formula
-    options: dict[str, Any] = {}
+    do: Any = _do
+    options: dict[str, Any] = {"vjp": _rule}
     if not _is_one_tile(arrays[0], static.get("axis", ())):
         casts = {name: static.pop(name) for name in ("given", "dtype", "floats") if name in static}
         tiled = _Tiled(casts["dtype"], **casts)
@@ -84,7 +107,7 @@ def run(op, arrays, options, threads):
     """One op on arrays of the dtypes it takes, for a library that shares NumPy's memory."""
     with np.errstate(all="ignore"):
         if arrays[0].size <= SMALL:
-            return np.asarray(_formula(op, *arrays, **options))
+            return np.asarray(_do(op, *arrays, **options))
         return np.asarray(_Tiled(arrays[0].dtype, threads).do(op, *arrays, **options))
 
 
@@ -92,7 +115,7 @@ def pull(op, g, y, arrays, wanted, options, threads):
     """As ``run``, its rule: a list of cotangents."""
     with np.errstate(all="ignore"):
         if arrays[0].size <= SMALL:
-            return _plain(op.vjp(g, y, arrays, wanted, _formula, _xp, **options))
+            return _plain(_rule(op, g, y, arrays, wanted, _formula, _xp, **options))
         tiled = _Tiled(arrays[0].dtype, threads, dtype=arrays[0].dtype)
         return _plain(tiled.vjp(op, g, y, arrays, wanted, _formula, _xp, **options))
 

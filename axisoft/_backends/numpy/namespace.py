@@ -92,7 +92,7 @@ class _Namespace:
 
     @staticmethod
     def none(mask):
-        return not mask.any()
+        return not np.count_nonzero(mask)  # which takes an eighth of the time of any
 
     @staticmethod
     def is_free_of_nan(x):
