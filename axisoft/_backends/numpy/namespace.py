@@ -10,10 +10,11 @@ import numpy as np
 
 # Elements of which slices are not picked out.
 FEW = 1 << 12
-# Elements up to which a sum takes no more time than einsum, and terms along memory from which on that takes less; and
-# bytes of as many as einsum may add by itself: 16 lanes of float32 or 8 of float64, in sequence. Of equal terms, the
-# worst, it is then off by 4 ulp, as a sum in pairs is.
+# Elements up to which a sum takes no more time than einsum, of a slice at once or in parts, and terms along memory from
+# which on that takes less; and bytes of as many as einsum may add by itself: 16 lanes of float32 or 8 of float64, in
+# sequence. Of equal terms, the worst, it is then off by 4 ulp, as a sum in pairs is.
 SUMMED = 1 << 11
+SUMMED_IN_PARTS = 1 << 14
 LANES = 16
 SPAN = 1 << 10
 
@@ -37,10 +38,9 @@ class _Namespace:
     @staticmethod
     def sum(x, axis, keepdims=False):
         """Of slices along memory by einsum, in half the time; it adds in some lanes, each in sequence."""
-        lines = None if x.size <= SUMMED else _lines(x, axis)
-        if lines is None or (n := lines.shape[1]) < LANES:
+        lines, span = None if x.size <= SUMMED else _lines(x, axis), SPAN // x.itemsize
+        if lines is None or (n := lines.shape[1]) < LANES or (n > span and x.size <= SUMMED_IN_PARTS):
             return np.add.reduce(x, axis=axis, keepdims=keepdims)
-        span = SPAN // x.itemsize
         if n <= span:
             y = np.einsum("ij->i", lines)
         else:
