@@ -10,6 +10,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.callbacks import Callback
 
 import axisoft as ax
 
@@ -127,10 +128,15 @@ def test_a_block_is_few_tasks(blocks, name):
         assert not any("rechunk" in str(key) for key in tasks)
 
 
-def test_a_gradient_is_few_tasks_a_block():
+@pytest.mark.parametrize(("name", "most"), [("cross_entropy", 10), ("softmax", 18), ("log_softmax", 18)])
+def test_a_gradient_is_few_tasks_a_block(name, most):
+    """With those that make the blocks of logits and of the cotangent."""
     x, t = lazy(X, BLOCKS["both"]), lazy(T, BLOCKS["both"])
-    tasks = graph(ax.value_and_grad(ax.cross_entropy)(x, t)[1])
-    assert len(tasks) / x.npartitions <= 10
+    if name == "cross_entropy":
+        gradient = ax.value_and_grad(ax.cross_entropy)(x, t)[1]
+    else:
+        gradient = ax.vjp(getattr(ax, name), x)[1](lazy(X, BLOCKS["both"]) + 1.0)[0]
+    assert len(graph(gradient)) / x.npartitions <= most
 
 
 def test_a_loss_reads_each_logit_once_and_its_gradient_twice():
@@ -148,6 +154,42 @@ def test_a_loss_reads_each_logit_once_and_its_gradient_twice():
         count.clear()
         gradient.compute()
     assert sum(count) == 2 * X.size
+
+
+class Held(Callback):
+    """The most bytes that a graph's results hold at once."""
+
+    most = 0
+
+    def _posttask(self, key, result, dsk, state, worker_id):
+        held = [a for a in state["cache"].values() if isinstance(a, np.ndarray)]
+        spread = [[n for n, stride in zip(a.shape, a.strides, strict=True) if stride] for a in held]  # 0 takes nothing
+        self.most = max(self.most, sum(a.itemsize * math.prod(n) for a, n in zip(held, spread, strict=True)))
+
+
+@pytest.mark.parametrize("blocks", [(10, 100), (10, 800)], ids=["parts", "whole slices"])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "cross_entropy", "weights", "probabilities"])
+def test_a_value_with_its_gradient_holds_few_blocks(name, blocks):
+    """In one graph: a rule whose cotangent has to wait for all blocks reads them anew."""
+    rng = np.random.default_rng(0)
+
+    def made(shape):
+        return da.random.default_rng(rng).normal(size=shape, chunks=blocks)
+
+    x, labels = made((400, 800)), da.from_array(rng.integers(0, 800, 400), chunks=10)
+    if name in ("softmax", "log_softmax"):
+        y, pull = ax.vjp(getattr(ax, name), x)
+        y, slope = y.sum(), pull(made(x.shape))[0]
+    elif name == "logsumexp":  # whose cotangent comes of all blocks
+        y, pull = ax.vjp(ax.logsumexp, x, axis=1)
+        slope = pull(y - y.mean())[0]
+    else:
+        targets = abs(made(x.shape)) / 800 if name == "probabilities" else labels
+        weight = None if name == "cross_entropy" else da.from_array(rng.uniform(size=800), chunks=-1)
+        y, slope = ax.value_and_grad(ax.cross_entropy)(x, targets, weight=weight)
+    with Held() as held, dask.config.set(scheduler="sync"):
+        dask.compute(y, abs(slope).sum())
+    assert held.most < 0.12 * x.nbytes
 
 
 def test_blocks_of_no_samples():

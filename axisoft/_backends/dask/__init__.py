@@ -72,7 +72,8 @@ def _pull(op, g, y, arrays, wanted, do, xp, **options):
         if not want:
             found.append(None)
         elif arrays[i].shape == arrays[0].shape:
-            found.append(blocks.run(op, [g, y if op.reads_result else None, *arrays], options, one))
+            given = [a if reads else None for a, reads in zip(arrays, op.reads_inputs, strict=True)]
+            found.append(blocks.run(op, [g, y if op.reads_result else None, *given], options, one, arrays[0]))
         else:
             found.append(op.vjp(g, y, arrays, one, do, xp, **options)[i])
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from functools import partial
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -18,14 +19,17 @@ from axisoft._core.weights import WEIGHTS
 
 # Of how many blocks a task joins what they have noted.
 SPLIT = 8
+# How the names of what is known of slices begin.
+KNOWN = "axisoft-known"
 
 
-def run(op, arrays, options, wanted=None):
-    """An op, or with ``wanted`` its rule, whose arrays begin with the cotangent and the result."""
+def run(op, arrays, options, wanted=None, like=None):
+    """An op, or with ``wanted`` its rule, whose arrays begin with the cotangent and the result, and have None for what
+    it does not read; ``like`` is the first array of the op even so."""
     options = dict(options)
     arrays = [*arrays, *[None] * (len(op.inputs) - len(arrays) + (0 if wanted is None else 2))]
     results = 0 if wanted is None else 2
-    x = arrays[results]
+    x = arrays[results] if like is None else like
     ndim, axis = x.ndim, options.get("axis", ())
     axes = (axis,) if isinstance(axis, int) else axis
     if options.pop("keepdims", False):
@@ -34,6 +38,10 @@ def run(op, arrays, options, wanted=None):
     else:
         kept = False
     soft = "targets" in op.inputs and arrays[results + 1].ndim == ndim and bool(axes)
+    if _waits(op, wanted, arrays, soft):
+        arrays = [
+            a if a is None or i == 0 or a.ndim < ndim else _again(a, (op.name, wanted)) for i, a in enumerate(arrays)
+        ]
     if op is WEIGHTS:  # which reads no logits
         x = arrays[results + 1] if soft else _nothing_like(x, axes)
         arrays[results] = x
@@ -49,6 +57,18 @@ def run(op, arrays, options, wanted=None):
     else:
         y = _in_passes(work, placed, x, result)
     return da.expand_dims(y, axes) if kept else y
+
+
+def _waits(op, wanted, arrays, soft):
+    """Whether blocks that have been read for something else would be held for long.
+
+    For the value, until there is a cotangent that comes of all of them; and probabilities for their weights, which such
+    a cotangent needs first, until the logits beside them are read.
+    """
+    if wanted is None:
+        return op is WEIGHTS and soft
+    g, _, *arrays = arrays
+    return any(a is not None and a.name in g.dask.layers for a in arrays)
 
 
 def _nothing_like(x, axes):
@@ -143,7 +163,11 @@ def _in_passes(work, arrays, x, result):
             split_every=SPLIT,
             meta=np.empty((0,) * (ndim + 1), x.dtype),
         )  # fmt: skip
-        known = da.concatenate([known, da.squeeze(joined, axis=axes)], axis=-1).rechunk({len(batch): -1})
+        known = da.blockwise(
+            partial(_and, axes=axes), (*batch, ndim), known, (*batch, ndim + 3), joined, (*range(ndim), ndim + 2),
+            new_axes={ndim: known.shape[-1] + count}, dtype=x.dtype, meta=known._meta, align_arrays=False,
+            concatenate=True, token=KNOWN,
+        )  # fmt: skip
     step = step._replace(before=step.before + step.wanted, wanted=())
     if result == "element":
         return over_blocks(step, tuple(range(ndim)), True)
@@ -157,12 +181,20 @@ def _in_passes(work, arrays, x, result):
 
 
 def _again(x, seed):
-    """x under other names, whose blocks are made anew: kept, they would be all of x. What is there already stays.
+    """x under other names, whose blocks are made anew: kept, they would be all of x. What is there already stays, and
+    so do the few numbers that are known of each slice.
 
     ``dask.graph_manipulation.clone`` is for this, and up to Dask 2026.8 loses tasks of what has been rechunked.
     """
     graph = convert_legacy_graph(dict(x.__dask_graph__()))
-    names = {key: _renamed(key, seed) for key, task in graph.items() if isinstance(task, (Task, Alias))}
+    names: dict[Any, Any] = {}
+    ahead = [key for key in graph if isinstance(key, tuple) and key[0] == x.name]
+    while ahead:
+        key = ahead.pop()
+        if key in names or not isinstance(graph[key], (Task, Alias)) or str(key[0]).startswith(KNOWN):
+            continue
+        names[key] = _renamed(key, seed)
+        ahead += graph[key].dependencies
     if (x.name, *[0] * x.ndim) not in names:
         return x
     tasks = {names.get(key, key): task.substitute(names, key=names.get(key)) for key, task in graph.items()}
@@ -173,6 +205,10 @@ def _again(x, seed):
 def _renamed(key, seed):
     named = isinstance(key, str) or (isinstance(key, tuple) and key and isinstance(key[0], str))
     return clone_key(key, seed) if named else f"again-{tokenize(key, seed)}"
+
+
+def _and(known, joined, axes):
+    return np.concatenate([known, np.squeeze(joined, axis=axes)], axis=-1)
 
 
 def _as_it_is(a, axis, keepdims):

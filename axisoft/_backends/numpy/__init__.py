@@ -112,7 +112,8 @@ def run(op, arrays, options, threads):
 
 
 def pull(op, g, y, arrays, wanted, options, threads):
-    """As ``run``, its rule: a list of cotangents."""
+    """As ``run``, its rule: a list of cotangents. A first array that it does not read may be None."""
+    arrays = [y if arrays[0] is None else arrays[0], *arrays[1:]]
     with np.errstate(all="ignore"):
         if arrays[0].size <= SMALL:
             return _plain(_rule(op, g, y, arrays, wanted, _formula, _xp, **options))

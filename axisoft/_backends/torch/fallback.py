@@ -55,8 +55,6 @@ def gradient_on_numpy(op, g, y, arrays, wanted, options):
     if y is None and op.reads_result:
         y = on_numpy(op, given, options)
     *given, g, y = _to_numpy((*given, *widened((g, y))))
-    if given[0] is None:  # not read but for its shape
-        given[0] = y
     found = numpy.pull(op, g, y, given, wanted, options, torch.get_num_threads())
     return _as(arrays, [None if a is None else torch.from_numpy(a) for a in found])
 
