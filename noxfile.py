@@ -178,6 +178,7 @@ def bench_quick(session: nox.Session) -> None:
     """The benchmark's quick mode: every result is validated, times are shown and judged by nobody."""
     benchmark(session, "--quick", *session.posargs)
     session.run("python", "-m", "bench.layer", "--quick")
+    session.run("python", "-m", "bench.judged", "--peer", "SciPy", "PyTorch")
 
 
 @nox.session

@@ -3,6 +3,8 @@
     python -m axisoft                                  both
     python -m axisoft show                             the example alone
     python -m axisoft check --backend torch jax:cuda   the golden values on chosen backends
+    python -m axisoft check --implementation scipy.special:softmax --function softmax
+                                                       somebody else's function judged by them
     python -m axisoft diagnose logits.npy targets.npy  what is wrong with them though no error says so
 
 Exit status 0 if every promise is kept, 1 if one is not or a backend is missing, 2 for a command that makes no sense. Of
@@ -14,11 +16,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import operator
+import os
 import sys
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -26,6 +31,7 @@ import numpy as np
 import axisoft
 from axisoft import testing
 from axisoft._core import OPS
+from axisoft.testing.implementation import by_function
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         "--backend",
         nargs="+",
         metavar="NAME[:DEVICE]",
-        help="which backends; every one that is installed unless some are named",
+        help="which backends; every one that is installed unless some are named, and numpy for an implementation",
+    )
+    check.add_argument("--implementation", metavar="MODULE:FUNCTION", help="somebody else's function, to be judged")
+    check.add_argument("--function", metavar="NAME", help="what it implements, such as softmax")
+    check.add_argument(
+        "--dtype", nargs="+", metavar="NAME", help="floating dtypes of the cases; all unless some are named"
     )
     _add_diagnose(commands, shared)
     return parser
@@ -80,14 +91,15 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     ok = True
     if arguments.command != "show":
         try:
-            names = getattr(arguments, "backend", None)
+            names, judged = getattr(arguments, "backend", None), _judged(arguments)
+            names = ["numpy"] if names is None and judged else names
             targets = testing.installed() if names is None else [testing.target(name) for name in names]
-        except ValueError as error:
+            out["backends"] = [_check(target, text, judged, getattr(arguments, "dtype", None)) for target in targets]
+        except (ValueError, TypeError) as error:
             parser.error(str(error))
         except testing.Missing as error:
             print(f"axisoft: {error}", file=sys.stderr)
             return 1
-        out["backends"] = [_check(target, text) for target in targets]
         ok = out["ok"] = all(backend["ok"] for backend in out["backends"])
         if text:
             cases = sum(row["cases"] for backend in out["backends"] for row in backend["functions"])
@@ -97,6 +109,25 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if not text:
         print(json.dumps(out, indent=1))
     return 0 if ok else 1
+
+
+def _judged(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is to be judged in the place of axisoft's functions, by name; nothing unless told."""
+    path, function = getattr(arguments, "implementation", None), getattr(arguments, "function", None)
+    if path is None and function is None:
+        return {}
+    if path is None or function is None:
+        raise ValueError("--implementation and --function go together: whose function, and what it implements.")
+    module, _, name = path.partition(":")
+    if not module or not name:
+        raise ValueError(f"--implementation is {path!r}; name a function as package.module:function.")
+    sys.path.insert(0, os.getcwd())  # where a reader's own module is
+    try:
+        return by_function(operator.attrgetter(name)(import_module(module)), (function,))
+    except ImportError as error:
+        raise ValueError(f"--implementation: {module} cannot be imported ({error}); name one that can.") from error
+    except AttributeError as error:
+        raise ValueError(f"--implementation: {module} has no {name}; name a function of it.") from error
 
 
 def _show(text: bool) -> list[dict[str, Any]]:
@@ -144,7 +175,7 @@ def _counting(function: str) -> Callable[[int, int], None]:
     return show
 
 
-def _check(target: testing.Target, text: bool) -> dict[str, Any]:
+def _check(target: testing.Target, text: bool, judged: dict[str, Any], dtypes: list[str] | None) -> dict[str, Any]:
     where = f"{target.name} {target.version} on {target.device_name}"
     if text:
         print(f"{where}\n  {'function':33} {'cases':>5}  {'worst ulp':>15}  {'':9} promise", flush=True)
@@ -152,9 +183,12 @@ def _check(target: testing.Target, text: bool) -> dict[str, Any]:
         # Libraries that run NumPy underneath, later and in threads of their own, warn of infinities that cases hold.
         warnings.simplefilter("ignore", RuntimeWarning)
         rows = []
-        for function in OPS:  # one at a time, so that a reader sees each as it is done: JAX compiles for a minute
+        for function in (
+            judged or OPS
+        ):  # one at a time, so that a reader sees each as it is done: JAX compiles for a minute
             progress = _counting(function) if text and sys.stdout.isatty() else None
-            found = testing.conformance(target, (function,), progress=progress).rows
+            more: dict[str, Any] = {"implementation": judged.get(function), "dtypes": dtypes and tuple(dtypes)}
+            found = testing.conformance(target, (function,), progress=progress, **more).rows
             rows += found
             for row in found if text else ():
                 print("\n    ".join([f"  {row}", *row.failures]), flush=True)
@@ -174,6 +208,7 @@ def _check(target: testing.Target, text: bool) -> dict[str, Any]:
                 "worst_ulp": row.worst.ulp if np.isfinite(row.worst.ulp) else None,
                 "allowed_ulp": row.worst.allowed,
                 "failures": row.failures,
+                "untried": row.untried,
             }
             for row in rows
         ],

@@ -24,7 +24,7 @@ from bench.__main__ import HERE, PEAK, machine, versions
 from bench.measure import meter, timed
 
 # Samples, features and classes.
-SHAPES = ((4096, 512, 32000),)
+SHAPES = ((2048, 512, 32000), (4096, 512, 32000), (1024, 256, 128256))
 SMALL = (64, 16, 256)
 VALUE, STEP = "value", "value and gradients"
 OURS = "axisoft"

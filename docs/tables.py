@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from bench import report  # noqa: E402 - it lies beside this folder, and in no wheel
 
-PAGES = ("backends", "special-values", "numerics", "diagnose", "performance", "scale")
+PAGES = ("backends", "special-values", "numerics", "diagnose", "performance", "scale", "judging")
 FILES = (HERE.parent / "README.md", *(HERE / f"{name}.md" for name in PAGES))
 
 
@@ -185,6 +185,14 @@ def workers() -> str:
     return table(head, lines)
 
 
+def judged() -> str:
+    """What the golden values say of the peers."""
+    rows = json.loads((HERE.parent / "bench" / "results" / "judged.json").read_text())["rows"]
+    cells = ((row["peer"], row["function"], row["of"], row["cases"], row["failed"], row["untried"]) for row in rows)
+    head = ("whose", "function", "of", "cases", "not kept", "not tried")
+    return table(head, (tuple(map(str, row)) for row in cells))
+
+
 def findings() -> str:
     return table(("code", "what is so"), ((f"`{code}`", said) for code, said in KINDS.items()))
 
@@ -200,6 +208,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "layer": layer,
     "steps": steps,
     "workers": workers,
+    "judged": judged,
     "findings": findings,
 }
 

@@ -62,11 +62,12 @@ class Case:
         loss = "targets" in self.arrays and self.cotangent is None
         return ("float32",) if loss and self.dtype in ("float16", "bfloat16") else (self.dtype,)
 
-    def run(self, where: Target, vjp: Any = None) -> Any:
-        """The result on a backend. ``vjp``: who takes derivatives, in place of ``axisoft.vjp``."""
+    def run(self, where: Target, vjp: Any = None, fun: Any = None) -> Any:
+        """The result on a backend. ``vjp``: who takes derivatives, in place of ``axisoft.vjp``; ``fun``: of what, in
+        place of axisoft's function."""
         arrays = {name: where.array(values, dtype) for name, (dtype, values) in self.arrays.items()}
         positional = [arrays.pop(name) for name in OPS[self.function].inputs[:2] if name in arrays and name != "where"]
-        fun = getattr(axisoft, self.function)
+        fun = fun or getattr(axisoft, self.function)
         if self.cotangent is None:
             return fun(*positional, **arrays, **self.options)
         y, pullback = (vjp or axisoft.vjp)(fun, *positional, **arrays, **self.options)
