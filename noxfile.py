@@ -183,12 +183,18 @@ def bench_quick(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheel and sdist: what is in them, that the wheel runs in a clean environment, and the sdist its own tests."""
+    """Wheel and sdist: what is in them, that the wheel runs in a clean environment, and the sdist its own tests.
+
+    -- FOLDER: keep them there, once all of that is so.
+    """
     install(session, *group("build"))
     with tempfile.TemporaryDirectory() as folder:
         session.run("python", "-m", "build", "--outdir", folder, silent=True)
         session.run("python", "tests/check_build.py", folder)
         (wheel,) = Path(folder).glob("*.whl")
+        (sdist,) = Path(folder).glob("*.tar.gz")
+        session.run("python", "-m", "twine", "check", "--strict", str(wheel), str(sdist))
+        session.run("check-wheel-contents", str(wheel))
         session.run("python", "-m", "venv", f"{folder}/clean")
         binaries = Path(folder, "clean", "Scripts" if sys.platform == "win32" else "bin")
         python = str(binaries / "python")
@@ -196,7 +202,6 @@ def build(session: nox.Session) -> None:
         with session.chdir(folder):
             session.run(python, "-m", "axisoft", external=True)
             session.run(str(binaries / "axisoft"), "check", "--backend", "numpy", "--json", external=True, silent=True)
-        (sdist,) = Path(folder).glob("*.tar.gz")
         with tarfile.open(sdist) as archive:
             archive.extractall(folder, filter="data")
         session.run(python, "-m", "pip", "install", "--quiet", *CONSTRAINTS, *group("test"), external=True)
@@ -205,3 +210,7 @@ def build(session: nox.Session) -> None:
                 f"tests/test_{name}.py" for name in ("docs", "package", "cli", "golden", "errors", "special_values")
             ]
             session.run(python, "-m", "pytest", "--quiet", *tests, "--backend", "numpy", external=True)
+        for kept in session.posargs:
+            Path(kept).mkdir(exist_ok=True)
+            for file in (wheel, sdist):
+                shutil.copy(file, kept)

@@ -9,6 +9,7 @@ from axisoft._losses import binary_cross_entropy_with_logits, cross_entropy, nll
 from axisoft._sigmoid import log_sigmoid, sigmoid, softplus
 from axisoft._softmax import log_softmax, logsumexp, softmax, softmax2d
 from axisoft._threads import get_num_threads, set_num_threads
+from axisoft._versions import show_versions
 
 __version__: str
 
@@ -23,6 +24,7 @@ __all__ = [
     "logsumexp",
     "nll_loss",
     "set_num_threads",
+    "show_versions",
     "sigmoid",
     "softmax",
     "softmax2d",

@@ -21,7 +21,7 @@ from axisoft._core import OPS
 
 PACKAGE = Path(axisoft.__file__).parent
 LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "optax", "cupy", "dask", "array_api_strict")
-SETTINGS = {"get_num_threads", "set_num_threads"}
+SETTINGS = {"get_num_threads", "set_num_threads", "show_versions"}
 OTHERS = SETTINGS | {"diagnose", "linear_cross_entropy", "softmax2d", "value_and_grad", "vjp"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -202,6 +202,23 @@ def kinds_of(function):
     return arrays, {name: p for name, p in found.items() if name not in arrays}
 
 
+def test_show_versions(capsys, monkeypatch):
+    """Of every backend, by whatever its distribution is called; and nothing is imported for it."""
+    known = {"numpy": ["numpy"], "cupy": ["cupy-cuda13x"], "array_api_strict": ["array-api-strict"]}
+    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: known)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"9.{len(name)}")
+    axisoft.show_versions()
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["axisoft"] == axisoft.__version__
+    assert lines["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
+    assert lines["threads"] == str(axisoft.get_num_threads())
+    assert {backend.package.split(".")[0] for backend in _backends.BACKENDS} < set(lines)
+    assert (lines["numpy"], lines["cupy"], lines["torch"]) == ("9.5", "9.12 (cupy-cuda13x)", "-")
+    assert lines["array_api_strict"] == "9.16"
+    code = "import sys, axisoft; axisoft.show_versions(); sys.exit(bool({'torch', 'jax', 'dask'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
 @pytest.mark.parametrize("name", sorted(set(axisoft.__all__) - SETTINGS))
 def test_docstrings_say_all_there_is_to_say(name):
     text = inspect.getdoc(getattr(axisoft, name))  # from 3.13 on, Python takes the indentation away itself
@@ -210,7 +227,8 @@ def test_docstrings_say_all_there_is_to_say(name):
 
 
 @pytest.mark.parametrize(
-    "module", [f"axisoft._{name}" for name in ("sigmoid", "softmax", "losses", "threads", "autodiff", "diagnose")]
+    "module",
+    [f"axisoft._{name}" for name in ("sigmoid", "softmax", "losses", "threads", "autodiff", "diagnose", "versions")],
 )
 def test_examples_in_docstrings(module, monkeypatch):
     monkeypatch.setattr("axisoft._threads._chosen", None)

@@ -245,7 +245,7 @@ def test_the_recommended_call_succeeds(name):
     eval(call, {name: getattr(ax, name) for name in ax.__all__}, words)
 
 
-FUNCTIONS = sorted(set(ax.__all__) - {"get_num_threads", "set_num_threads", "value_and_grad"})
+FUNCTIONS = sorted(set(ax.__all__) - {"get_num_threads", "set_num_threads", "show_versions", "value_and_grad"})
 FOREIGN = """
 dim dims axes keepdim keep_dims input inputs logits x a tensor target label labels y_true ignore_label ignored_index
 reduce size_average average mask attention_mask from_logits num_classes n_classes temperature tau n_threads n_jobs
