@@ -31,6 +31,7 @@ nox.options.sessions = [
     "examples",
     "bench_quick",
     "build",
+    "docs",
 ]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -179,6 +180,13 @@ def bench_quick(session: nox.Session) -> None:
     benchmark(session, "--quick", *session.posargs)
     session.run("python", "-m", "bench.layer", "--quick")
     session.run("python", "-m", "bench.judged", "--peer", "SciPy", "PyTorch")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site, in docs/_build: a warning, which every reference to what is not there gives, is an error."""
+    install(session, ".", *group("docs"))
+    session.run("python", "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", "docs", "docs/_build")
 
 
 @nox.session

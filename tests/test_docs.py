@@ -17,7 +17,7 @@ import axisoft.testing
 from axisoft import _backends
 
 HERE = Path(__file__).resolve().parent.parent
-BUILT = {".venv", ".nox", ".git", "build", "dist", "node_modules"}
+BUILT = {".venv", ".nox", ".git", "build", "dist", "node_modules", "_build", "api"}
 DOCUMENTS = sorted(path for path in HERE.rglob("*.md") if not BUILT & set(path.relative_to(HERE).parts))
 # What the calls that documents quote in passing are made with.
 QUOTED = {
@@ -35,7 +35,11 @@ def named(path):
     return path.relative_to(HERE).as_posix()
 
 
-EXAMPLES = re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(), re.DOTALL)
+EXAMPLES = [
+    (page, example)
+    for page in ("README.md", "docs/index.md")
+    for example in re.findall(r"```python\n(.*?)```", (HERE / page).read_text(), re.DOTALL)
+]
 
 
 def library(example):
@@ -45,14 +49,15 @@ def library(example):
 
 
 def test_there_is_an_example_for_each_backend_with_an_executor():
-    assert {library(e) for e in EXAMPLES} == {b.name for b in _backends.BACKENDS if b.executor}
+    assert {library(e) for _, e in EXAMPLES} == {b.name for b in _backends.BACKENDS if b.executor}
+    assert [library(e) for page, e in EXAMPLES if page == "docs/index.md"] == ["numpy", "torch", "jax", "cupy"]
 
 
 def test_examples_run(target):
-    """Each example of the README, on the backend it is for and the device it chooses."""
-    for example in EXAMPLES:
+    """Each example of the README and of the front page, on the backend it is for and the device it chooses."""
+    for page, example in EXAMPLES:
         if library(example) == target.backend.name:
-            exec(compile(example, "README.md", "exec"), {"__name__": "example"})
+            exec(compile(example, page, "exec"), {"__name__": "example"})
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=named)
@@ -75,9 +80,9 @@ def test_what_documents_quote_can_be_called(path):
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=named)
 def test_python_in_any_document_runs(path):
-    """Those of the README run on their own backends, those of docs/porting.md in test_compat_docs.py, those of
-    docs/scale.md in tests/scale."""
-    if path.name not in ("README.md", "porting.md", "scale.md") or path.parent.parent == HERE / "examples":
+    """Those of the README and of the front page run on their own backends, those of docs/porting.md in
+    test_compat_docs.py, those of docs/scale.md in tests/scale."""
+    if path.name not in ("README.md", "index.md", "porting.md", "scale.md") or path.parent.parent == HERE / "examples":
         names = {}
         for example in re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL):
             exec(compile(example, str(path), "exec"), names)
