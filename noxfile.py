@@ -186,6 +186,8 @@ def bench_quick(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The site, in docs/_build: a warning, which every reference to what is not there gives, is an error."""
     install(session, ".", *group("docs"))
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "docs/figures.py", folder)
     session.run("python", "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", "docs", "docs/_build")
 
 

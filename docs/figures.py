@@ -1,7 +1,8 @@
-"""``python docs/figures.py``: the pictures of docs/axis.md, from the slides' logits, in docs/figures."""
+"""``python docs/figures.py [FOLDER]``: the pictures of docs/axis.md, from the slides' logits, in docs/figures."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from matplotlib.patches import Rectangle
 import axisoft
 from axisoft import testing
 
-FOLDER = Path(__file__).resolve().parent / "figures"
+FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "figures"
 EDGE = "#d1495b"
 
 
