@@ -180,6 +180,8 @@ def bench_quick(session: nox.Session) -> None:
     benchmark(session, "--quick", *session.posargs)
     session.run("python", "-m", "bench.layer", "--quick")
     session.run("python", "-m", "bench.judged", "--peer", "SciPy", "PyTorch")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "docs/errors.py", folder)
 
 
 @nox.session
