@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import axisoft as ax
+from axisoft import _core as axisoft_core
 from axisoft import testing
 from axisoft._backends import numpy as executor
 from axisoft._backends.numpy import recorded
@@ -171,3 +172,15 @@ def test_a_reshaped_copy_is_made_anew_when_its_array_has_changed():
 
     x = np.asarray([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
     assert same(recorded._written(function, [x], ()).run(x + 1.0), function([x + 1.0]))
+
+
+def test_options_are_told_apart_by_name(both):
+    """In whatever order a rule of another op gives them."""
+    op = axisoft_core.OPS["cross_entropy"]
+    x, t = np.asarray([[1.0, 2.0, 4.0]]), np.asarray([2])
+    shared = {"axis": 1, "ignore_index": None, "checked": True}
+    for options in ({"label_smoothing": 0.5, "z_loss": 0.0}, {"z_loss": 0.5, "label_smoothing": 0.0}):
+        by_formula = op.formula(x, t, None, None, None, xp=executor._xp, **shared, **options)
+        for _ in range(2):
+            by_code = both(lambda o=options: executor._do(op, x, t, None, None, None, **shared, **o))[1]
+            assert same(np.asarray(by_formula), np.asarray(by_code))

@@ -47,7 +47,7 @@ def evaluate(op, arrays, *, xp, given, dtype, out=None, floats=(), **static):
     if _is_one_tile(x, static.get("axis", ())):
         # Entering a copy of a context takes a tenth of the microsecond that numpy.errstate takes.
         run = _QUIET.copy().run
-        key = (op, given, dtype, out, floats, *static.values())
+        key = (op, given, dtype, out, floats, *static.items())
         y = run(_recorded, _evaluate, arrays, key, op, given, dtype, out, floats, static)
         return y if type(y) is np.ndarray else np.asarray(y)
     with np.errstate(all="ignore"):
@@ -61,7 +61,7 @@ def _evaluate(arrays, op, given, dtype, out, floats, static):
 
 def _do(op, *arrays, **options):
     """As ``_formula``, of few elements."""
-    return _recorded(_formula_of, arrays, (op, *options.values()), op, options)
+    return _recorded(_formula_of, arrays, (op, *options.items()), op, options)
 
 
 def _formula_of(arrays, op, options):
@@ -70,7 +70,7 @@ def _formula_of(arrays, op, options):
 
 def _rule(op, g, y, arrays, wanted, do, xp, **options):
     """The rule of an op, of few elements."""
-    return _recorded(_rule_of, (g, y, *arrays), (op, tuple(wanted), *options.values()), op, wanted, options)
+    return _recorded(_rule_of, (g, y, *arrays), (op, tuple(wanted), *options.items()), op, wanted, options)
 
 
 def _rule_of(arrays, op, wanted, options):
