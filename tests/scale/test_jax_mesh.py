@@ -16,7 +16,6 @@ from scale.collectives import collectives
 
 import axisoft as ax
 
-RNG = np.random.default_rng(14)
 BATCH, LENGTH = 8, 16
 LAYOUTS = {
     "batch": P("b", None, None),
@@ -69,20 +68,22 @@ CASES = {
 
 
 def arrays(classes):
+    """The same for every case, whichever ran before."""
+    rng = np.random.default_rng(14)
     shape = (BATCH, LENGTH, classes)
-    x = (RNG.normal(size=shape) * 3).astype(np.float32)
-    t = RNG.integers(0, classes, shape[:-1]).astype(np.int32)
+    x = (rng.normal(size=shape) * 3).astype(np.float32)
+    t = rng.integers(0, classes, shape[:-1]).astype(np.int32)
     np.put_along_axis(x[::2], t[::2, :, None], 25.0, axis=-1)  # confident slices
-    mask = RNG.random(shape) < 0.9
+    mask = rng.random(shape) < 0.9
     np.put_along_axis(mask, t[..., None], True, axis=-1)
-    weight = RNG.uniform(0.5, 2.0, classes).astype(np.float32)
+    weight = rng.uniform(0.5, 2.0, classes).astype(np.float32)
     return (x, t), {
         None: None,
-        "soft": RNG.dirichlet(np.ones(classes), shape[:-1]).astype(np.float32),
+        "soft": rng.dirichlet(np.ones(classes), shape[:-1]).astype(np.float32),
         "mask": mask,
         "class": weight,
         "everywhere": weight,
-        "sample": RNG.uniform(0.0, 2.0, shape[:-1]).astype(np.float32),
+        "sample": rng.uniform(0.0, 2.0, shape[:-1]).astype(np.float32),
     }
 
 
@@ -117,7 +118,11 @@ def test_a_mesh_gives_what_one_device_gives(name, kind, classes, layout):
     y, g, sent = run(fun, given, specs, jax.make_mesh((4, 2), ("b", "c"), axis_types=MESHES[kind]))
     want_y, want_g = jax.jit(jax.value_and_grad(fun))(*map(jnp.asarray, given))
     assert abs(y - want_y) <= 2e-6 * abs(want_y)
-    assert np.max(np.abs(g - want_g)) <= 2e-6 * np.max(np.abs(want_g))
+    near = np.abs(g - want_g) <= 2e-6 * np.max(np.abs(want_g))
+    if name == "bfloat16":  # what two roundings set apart may lie on either side of a middle: rarely, and by one step
+        assert np.mean(near) > 0.999
+        near |= np.abs(g - want_g) <= 2.0**-7 * np.abs(want_g)
+    assert np.all(near)
     assert {what for what, _ in sent} <= {"all-reduce"}
     assert max((size for _, size in sent), default=0) <= VECTORS * 4 * BATCH * LENGTH
 
