@@ -32,12 +32,14 @@ nox.options.sessions = [
     "bench_quick",
     "build",
     "docs",
+    "site",
 ]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PROJECT = PYPROJECT["project"]
 SAID = "Programming Language :: Python :: "
 PYTHONS = [word.removeprefix(SAID) for word in PROJECT["classifiers"] if word.startswith(f"{SAID}3.")]
+SITE = "docs/_build"
 CONSTRAINTS = ("--constraint", "tests/constraints.txt")
 
 if shutil.which("pyenv"):  # its python3.12 runs only where 3.12 is among the chosen versions: choose them all
@@ -187,10 +189,28 @@ def bench_quick(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The site, in docs/_build: a warning, which every reference to what is not there gives, is an error."""
-    install(session, ".", *group("docs"))
+    install(session, ".", "jax", "torch", *group("docs"))
     with tempfile.TemporaryDirectory() as folder:
         session.run("python", "docs/figures.py", folder)
-    session.run("python", "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", "docs", "docs/_build")
+    session.run("python", "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", "docs", SITE)
+
+
+@nox.session(requires=["docs"])
+def site(session: nox.Session) -> None:
+    """Look at every page of the site in headless Chromium; pictures of them stay in docs/_build/looks."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        session.skip("no Chromium on the PATH: chromium, chromium-browser or google-chrome")
+    install(session, ".", *group("test", "site"))
+    home = session.create_tmp()
+    session.run("npm", "install", "--silent", "--prefix", home, "axe-core@4.14.1")
+    env = {
+        "AXISOFT_SITE": SITE,
+        "AXISOFT_AXE": f"{home}/node_modules/axe-core/axe.min.js",
+        "AXISOFT_CHROMIUM": chromium,
+        "AXISOFT_LOOKS": f"{SITE}/looks",
+    }
+    session.run("pytest", "--numprocesses=2", "--quiet", "tests/site", "--backend", "numpy", *session.posargs, env=env)
 
 
 @nox.session

@@ -64,6 +64,36 @@ SOFTMAX: Of = {
     "PyTorch": lambda x: torch.softmax(torch.from_numpy(x), -1).numpy(),
     "JAX": jax.nn.softmax,
 }
+ELEMENTS: dict[str, tuple[Callable[[Any], Any], Of]] = {
+    "sigmoid": (
+        lambda x: 1 / (1 + mpmath.exp(-x)),
+        {
+            "axisoft": axisoft.sigmoid,
+            "SciPy": special.expit,
+            "PyTorch": lambda x: torch.sigmoid(torch.from_numpy(x)).numpy(),
+            "JAX": jax.nn.sigmoid,
+        },
+    ),
+    "log-sigmoid": (
+        lambda x: -mpmath.log1p(mpmath.exp(-x)),
+        {
+            "axisoft": axisoft.log_sigmoid,
+            "SciPy": special.log_expit,
+            "PyTorch": lambda x: functional.logsigmoid(torch.from_numpy(x)).numpy(),
+            "JAX": jax.nn.log_sigmoid,
+        },
+    ),
+    "softplus": (
+        lambda x: mpmath.log1p(mpmath.exp(x)),
+        {
+            "axisoft": axisoft.softplus,
+            "SciPy": special.softplus,
+            "PyTorch": lambda x: functional.softplus(torch.from_numpy(x)).numpy(),
+            "JAX": jax.nn.softplus,
+        },
+    ),
+}
+AROUND = np.linspace(-86.0, 86.0, 173)  # up to where results are normal numbers
 
 
 def off(found: Any, true: Any) -> float:
@@ -95,6 +125,17 @@ def over_lengths(lengths: list[int]) -> dict[str, list[float]]:
     return found
 
 
+def over_numbers(of: Of, true: Callable[[Any], Any]) -> dict[str, list[float]]:
+    """The largest error among 16 float32 numbers around each place."""
+    found: dict[str, list[float]] = {name: [] for name in of}
+    for place in AROUND:
+        x = np.linspace(place - 0.5, place + 0.5, 16, dtype=np.float32)
+        value = [float(true(mpmath.mpf(float(one)))) for one in x]
+        for name, function in of.items():
+            found[name].append(off(function(x), value))
+    return found
+
+
 def draw(ax: Any, at: Any, found: dict[str, list[float]], title: str, label: str) -> None:
     for name in (name for name in COLOURS if name in found):
         width, order = (2.6, 3) if name == "axisoft" else (1.4, 2)
@@ -111,16 +152,19 @@ def main() -> None:
     mpmath.mp.dps = 60
     FOLDER.mkdir(exist_ok=True)
     lengths = [int(n) for n in np.unique(np.logspace(1, 5.7, 25).astype(int))]
-    fig, axes = plt.subplots(1, 3, figsize=(12.5, 3.9), layout="constrained")
+    fig, axes = plt.subplots(2, 3, figsize=(12.5, 7.4), layout="constrained")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         loss, slope = lambda g: mpmath.log1p(mpmath.exp(-g)), lambda g: -1 / (1 + mpmath.exp(g))
-        draw(axes[0], GAPS, over_gaps(LOSSES, loss), "cross-entropy", "lead of the label")
-        draw(axes[1], GAPS, over_gaps(GRADIENTS, slope), "its gradient along the label", "lead of the label")
-        draw(axes[2], lengths, over_lengths(lengths), "softmax", "classes")
-    axes[2].set_xscale("log")
-    axes[0].set_ylabel("error, ulp of float32")
-    axes[0].legend(frameon=False, fontsize=9)
+        draw(axes[0, 0], GAPS, over_gaps(LOSSES, loss), "cross-entropy", "lead of the label")
+        draw(axes[0, 1], GAPS, over_gaps(GRADIENTS, slope), "its gradient along the label", "lead of the label")
+        draw(axes[0, 2], lengths, over_lengths(lengths), "softmax", "classes")
+        for ax, (name, (true, of)) in zip(axes[1], ELEMENTS.items(), strict=True):
+            draw(ax, AROUND, over_numbers(of, true), name, "x")
+    axes[0, 2].set_xscale("log")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("error, ulp of float32")
+    axes[0, 0].legend(frameon=False, fontsize=9)
     fig.savefig(FOLDER / "errors.png", dpi=110, facecolor="white", metadata={"Software": None})
 
 

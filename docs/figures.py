@@ -1,4 +1,4 @@
-"""``python docs/figures.py [FOLDER]``: the pictures of docs/axis.md, from the slides' logits, in docs/figures."""
+"""``python docs/figures.py [FOLDER]``: the pictures of docs/axis.md, from the slides, and of docs/how-it-works.md."""
 
 from __future__ import annotations
 
@@ -56,8 +56,49 @@ def rows_of(title: str, x: np.ndarray, names: list[str], table: Any, file: str) 
     plt.close(fig)
 
 
+# A layer: what it is, in which files, and what a call brings there; imports go down only.
+LAYERS = (
+    (
+        "what users call",
+        "softmax  ·  sigmoid  ·  losses  ·  vjp  ·  diagnose",
+        "cross_entropy(logits, targets, label_smoothing=0.1)",
+    ),
+    ("checks", "_check", "shapes, dtypes, axis, classes: every error text"),
+    ("the way", "_run", "who runs this namespace?"),
+    ("backends", "numpy  ·  torch  ·  jax  ·  cupy  ·  dask  ·  none", "how it runs: kernels, tiles, a compiler"),
+    ("core", "_core: formulas, derivatives, promises", "what it means: one formula, by the standard alone"),
+)
+
+
+def layers() -> None:
+    """The layers, and one call on its way through them."""
+    fig, ax = plt.subplots(figsize=(8.4, 5.4), layout="constrained")
+    colours = plt.get_cmap("GnBu")(np.linspace(0.5, 0.12, len(LAYERS)))
+    for i, (name, files, says) in enumerate(LAYERS):
+        top = -1.25 * i
+        ax.add_patch(Rectangle((0, top - 0.86), 8.4, 0.86, fc=colours[i], ec="none"))
+        ink = "#0d2430"
+        ax.text(0.18, top - 0.28, name, fontsize=12.5, weight="bold", va="center", color=ink)
+        ax.text(8.22, top - 0.28, files, fontsize=9.5, va="center", ha="right", color=ink, family="monospace")
+        ax.text(0.18, top - 0.62, says, fontsize=10, va="center", color=ink)
+        if i:
+            ax.annotate(
+                "", (4.0, top + 0.02), (4.0, top + 0.37), arrowprops={"arrowstyle": "-|>", "color": EDGE, "lw": 2}
+            )
+            ax.annotate(
+                "", (4.5, top + 0.37), (4.5, top + 0.02), arrowprops={"arrowstyle": "-|>", "color": "0.45", "lw": 2}
+            )
+    for x, y, text, side in ((3.85, 0, "arrays", "right"), (4.65, 0, "arrays of the same library", "left")):
+        ax.text(x, -1.06 + y, text, fontsize=9, va="center", ha=side, color="0.3")
+    ax.set(xlim=(-0.05, 8.45), ylim=(-5.95, 0.1))
+    ax.axis("off")
+    fig.savefig(FOLDER / "layers.png", dpi=110, facecolor="white", metadata={"Software": None})
+    plt.close(fig)
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
+    layers()
     doc = testing.slides()
     names = doc["classes"]["segmentation"]
     x = np.asarray(doc["logits"]["segmentation"], dtype=np.float64)

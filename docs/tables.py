@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from bench import report  # noqa: E402 - it lies beside this folder, and in no wheel
 
-PAGES = ("backends", "special-values", "numerics", "diagnose", "performance", "scale", "judging")
+PAGES = ("index", "backends", "special-values", "numerics", "diagnose", "performance", "scale", "judging")
 FILES = (HERE.parent / "README.md", *(HERE / f"{name}.md" for name in PAGES))
 
 
@@ -193,6 +193,57 @@ def judged() -> str:
     return table(head, (tuple(map(str, row)) for row in cells))
 
 
+# The front page and the README: which call for which task.
+TASKS = {
+    "one class of several, for each sample": "`cross_entropy(logits, labels)`",
+    "one class for each pixel, logits (N, C, H, W)": "`cross_entropy(logits, labels, axis=1)`",
+    "pixels that nobody labelled": "`cross_entropy(logits, labels, axis=1, ignore_index=255)`",
+    "classes that may overlap, or one yes and no": "`binary_cross_entropy_with_logits(logits, labels)`",
+    "a language model's last layer": "`linear_cross_entropy(features, matrix, labels)`",
+    "probabilities of the classes": "`softmax(logits, axis=1)`, their logarithms by `log_softmax`",
+    "probabilities of classes that may overlap": "`sigmoid(logits)`",
+    "attention with a mask": "`softmax(scores, where=mask)`",
+    "a gradient without a framework": "`value_and_grad(cross_entropy)(logits, labels)`",
+}
+
+
+def tasks() -> str:
+    return table(("the task", "the call"), TASKS.items())
+
+
+def claims() -> str:
+    """What the README claims, out of the files that measured it."""
+    results = HERE.parent / "bench" / "results"
+    judged = json.loads((results / "judged.json").read_text())["rows"]
+    missed = {(row["peer"], row["function"]): row for row in judged if row["of"] == "value"}
+    mean = {name: value for name, value, _ in report.means(measured())}
+    kept = ", ".join(
+        f"{backend.name} {sum(1 for _ in testing.cases(dtypes=backend.dtypes))}"
+        for backend in BACKENDS
+        if "cpu" in backend.devices
+    )
+    said = lambda peer, name: f"{peer}'s {name} {missed[peer, name]['failed']} of {missed[peer, name]['cases']}"
+    others = (
+        ("SciPy", "log_softmax"),
+        ("JAX", "log_softmax"),
+        ("PyTorch", "cross_entropy"),
+        ("Optax", "cross_entropy"),
+    )
+    grid = ", float32, one thread, the grid"
+    times = (
+        ("NumPy softmax beside SciPy", f"numpy softmax beside scipy{grid}"),
+        ("JAX softmax beside `jax.nn`", f"jax softmax beside jax{grid}"),
+        ("PyTorch cross-entropy and gradient beside PyTorch", "torch cross_entropy and gradient beside torch"),
+        ("JAX cross-entropy and gradient beside Optax", f"jax cross_entropy and gradient beside optax{grid}"),
+    )
+    rows = [
+        ("golden values, all of them kept", kept, "`python -m axisoft check`"),
+        ("of the same values, not kept", ", ".join(said(*other) for other in others), "`python -m bench.judged`"),
+        ("time, as a ratio", ", ".join(f"{name} {mean[key]:.2f}" for name, key in times), "`nox -s bench`"),
+    ]
+    return table(("what", "found", "by"), rows)
+
+
 def findings() -> str:
     return table(("code", "what is so"), ((f"`{code}`", said) for code, said in KINDS.items()))
 
@@ -210,6 +261,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "workers": workers,
     "judged": judged,
     "findings": findings,
+    "tasks": tasks,
+    "claims": claims,
 }
 
 

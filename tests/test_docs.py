@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import io
 import re
 import tomllib
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ import axisoft.testing
 from axisoft import _backends
 
 HERE = Path(__file__).resolve().parent.parent
-BUILT = {".venv", ".nox", ".git", "build", "dist", "node_modules", "_build", "api"}
+BUILT = {".venv", ".nox", ".git", "build", "dist", "node_modules", "_build", "api", "inventories"}
 DOCUMENTS = sorted(path for path in HERE.rglob("*.md") if not BUILT & set(path.relative_to(HERE).parts))
 # What the calls that documents quote in passing are made with.
 QUOTED = {
@@ -50,14 +52,55 @@ def library(example):
 
 def test_there_is_an_example_for_each_backend_with_an_executor():
     assert {library(e) for _, e in EXAMPLES} == {b.name for b in _backends.BACKENDS if b.executor}
-    assert [library(e) for page, e in EXAMPLES if page == "docs/index.md"] == ["numpy", "torch", "jax", "cupy"]
+    assert [library(e) for page, e in EXAMPLES if page == "docs/index.md"] == ["numpy", "torch", "jax", "cupy", "dask"]
+
+
+def run(example, page, names):
+    """Run an example, and compare what each of its lines prints with the comment behind it, if there is one."""
+    for node in (tree := ast.parse(example)).body:
+        said = example.splitlines()[node.end_lineno - 1].partition("  # ")[2]
+        with redirect_stdout(io.StringIO()) as printed:
+            exec(compile(ast.Module([node], tree.type_ignores), page, "exec"), names)
+        told = re.match(r"(?:True|False|[-(\[]?[\d(\[][^;:]*)(?=$|[;:])", said)
+        if printed.getvalue() and told:
+            pattern = re.escape(" ".join(told[0].split())).replace(r"\.\.\.", ".*")
+            assert re.fullmatch(pattern, " ".join(printed.getvalue().split())), (page, said, printed.getvalue())
+
+
+def test_what_an_example_says_it_prints_is_compared():
+    run("print(0.25)  # 0.2...", "here", {})
+    run("print((2, 3))  # (2, 3): rows and columns", "here", {})
+    with pytest.raises(AssertionError):
+        run("print(0.25)  # 0.26; or so", "here", {})
 
 
 def test_examples_run(target):
     """Each example of the README and of the front page, on the backend it is for and the device it chooses."""
     for page, example in EXAMPLES:
         if library(example) == target.backend.name:
-            exec(compile(example, page, "exec"), {"__name__": "example"})
+            run(example, page, {"__name__": "example"})
+
+
+@pytest.mark.backends(fits=lambda backend: backend.name in ("numpy", "torch", "jax"))
+def test_the_calls_of_the_pages_of_the_api(target):
+    """A call of each function in each library; NumPy gives the same numbers, and the same gradients."""
+    calls = module_of("calls")
+    without = {"vjp", "value_and_grad", "diagnose", "show_versions", "get_num_threads", "set_num_threads"}
+    assert set(calls.CALLS) == set(axisoft.__all__) - without
+    for name in calls.CALLS:
+        names, _ = calls.run(calls.source(name, target.backend.name))
+        want, _ = calls.run(calls.source(name, "numpy"))
+        for key in ("y", "loss", "gradient"):
+            assert (key in names) == (key in want)
+            for got, true in zip(flat(names.get(key)), flat(want.get(key)), strict=True):
+                np.testing.assert_allclose(got, true, rtol=2e-6, err_msg=name)
+
+
+def flat(value):
+    """Arrays of any library as NumPy's: none, one or, of several gradients, the first."""
+    if value is None:
+        return []
+    return [np.asarray(value.detach() if hasattr(value, "detach") else value)]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=named)
@@ -85,7 +128,7 @@ def test_python_in_any_document_runs(path):
     if path.name not in ("README.md", "index.md", "porting.md", "scale.md") or path.parent.parent == HERE / "examples":
         names = {}
         for example in re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL):
-            exec(compile(example, str(path), "exec"), names)
+            run(example, str(path), names)
 
 
 def test_how_documents_and_examples_install_it():
@@ -95,12 +138,17 @@ def test_how_documents_and_examples_install_it():
         assert not re.search(r"pip install (?:[^`&|;\n]* )?[\"']?axisoft\b", path.read_text()), path
 
 
-@pytest.fixture(scope="module")
-def tables():
-    spec = importlib.util.spec_from_file_location("tables", HERE / "docs" / "tables.py")
+def module_of(name):
+    """A script of docs as a module."""
+    spec = importlib.util.spec_from_file_location(name, HERE / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return module_of("tables")
 
 
 def test_tables_are_what_the_code_says(tables):
