@@ -10,7 +10,6 @@ import zlib
 from pathlib import Path
 
 from docutils import nodes
-from sphinx import addnodes
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -181,22 +180,21 @@ def read_docstring(app, what, name, thing, options, lines):
     lines[:] = [re.sub(r"docs/([\w-]+)\.md", r":doc:`\1 </\1>`", line) for line in found]
 
 
-def link_calls(app, doctree):
+def link_calls(app, doctree, docname):
     """A call or a name of ours that a page quotes leads to its page; the Markdown stays as readable as it is."""
-    names = set(axisoft.__all__)
     for literal in list(doctree.findall(nodes.literal)):
-        found = re.match(r"(?:axisoft\.)?(\w+)(?=\(|$)", literal.astext())
+        found = re.fullmatch(r"(?:axisoft\.)?(\w+)(?:\(.*\))?", literal.astext(), re.DOTALL)
         inside = literal.parent
-        while inside is not None and not isinstance(inside, (nodes.reference, nodes.title, addnodes.pending_xref)):
+        while inside is not None and not isinstance(inside, (nodes.reference, nodes.title)):
             inside = inside.parent
-        if found and found[1] in names and inside is None:
-            target = {"refdomain": "std", "reftype": "doc", "reftarget": f"/api/{found[1]}", "refexplicit": True}
-            link = addnodes.pending_xref("", refdoc=app.env.current_document.docname, refwarn=True, **target)
+        if found and found[1] in axisoft.__all__ and inside is None and docname != f"api/{found[1]}":
+            link = nodes.reference("", "", internal=True)
+            link["refuri"] = app.builder.get_relative_uri(docname, f"api/{found[1]}")
             literal.replace_self(link)
             link += literal
 
 
 def setup(app):
-    app.connect("doctree-read", link_calls)
+    app.connect("doctree-resolved", link_calls)
     app.connect("builder-inited", write_api)
     app.connect("autodoc-process-docstring", read_docstring)
