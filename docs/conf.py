@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import tempfile
@@ -98,7 +99,7 @@ FAMILIES = {
     "Sigmoid": ("sigmoid", "log_sigmoid", "softplus"),
     "Losses": ("cross_entropy", "linear_cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"),
     "Derivatives": ("vjp", "value_and_grad"),
-    "Looking": ("diagnose", "show_versions", "get_num_threads", "set_num_threads"),
+    "Diagnosis and settings": ("diagnose", "show_versions", "get_num_threads", "set_num_threads"),
 }
 
 PEERS = {
@@ -154,9 +155,18 @@ def write_api(app):
     folder.mkdir(exist_ok=True)
     lines = ["# API", ""]
     for family, names in FAMILIES.items():
-        lines += [f"## {family}", "", "```{toctree}", ":maxdepth: 1", "", *names, "```", ""]
+        lines += [f"## {family}", "", "```{toctree}", ":hidden:", "", *names, "```", "", "| | |", "| --- | --- |"]
         for name in names:
+            said = (
+                inspect.getdoc(getattr(axisoft, name))
+                .split("\n\n")[0]
+                .replace("\n", " ")
+                .replace("``", "`")
+                .replace(":func:", "")
+            )
+            lines.append(f"| `{name}` | {said.replace('|', chr(92) + '|')} |")
             (folder / f"{name}.rst").write_text(page_of(name, names))
+        lines.append("")
     (folder / "index.md").write_text("\n".join(lines))
 
 
