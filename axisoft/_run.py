@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from axisoft import _backends, _core
-from axisoft._backends import linear
+from axisoft._backends import plain
 
 
 class Call(NamedTuple):
@@ -33,15 +33,8 @@ def run(op: str, arrays: tuple[Any, ...], *, xp: Any, **static: Any) -> Any:
     if _planning.on:
         return Call(_core.NAMED[op], arrays, xp, static)
     executor = _backends.executor(xp)
-    evaluate = plain if executor is None else executor.evaluate
+    evaluate = (plain if executor is None else executor).evaluate
     return evaluate(_core.NAMED[op], arrays, xp=xp, **static)
-
-
-def plain(op: Any, arrays: tuple[Any, ...], *, xp: Any, **static: Any) -> Any:
-    """Run the formula as it is: any namespace that follows the standard."""
-    if op is _core.LINEAR_CROSS_ENTROPY:
-        return linear.evaluate(linear.How(xp), arrays, **static)
-    return _core.evaluate(_core.by_formula(xp), op, arrays, xp=xp, **static)
 
 
 def plan(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -59,13 +52,9 @@ def pullback(call: Call, wanted: Sequence[bool]) -> tuple[Any, Callable[[Any], l
     executor = _backends.executor(xp)
     if hasattr(executor, "vjp"):
         return _by_library(executor, call, wanted)
-    if hasattr(executor, "pullback"):
-        result: tuple[Any, Callable[[Any], list[Any]]] = executor.pullback(op, arrays, wanted, xp=xp, **static)
-        return result
-    if op is _core.LINEAR_CROSS_ENTROPY:
-        found: tuple[Any, Callable[[Any], list[Any]]] = linear.pullback(linear.How(xp), arrays, wanted, **static)
-        return found
-    return _core.pullback(_core.by_formula(xp), op, arrays, wanted, xp=xp, **static)
+    ours = executor if hasattr(executor, "pullback") else plain
+    result: tuple[Any, Callable[[Any], list[Any]]] = ours.pullback(op, arrays, wanted, xp=xp, **static)
+    return result
 
 
 def _by_library(executor: Any, call: Call, wanted: Sequence[bool]) -> tuple[Any, Callable[[Any], list[Any]]]:

@@ -43,7 +43,7 @@ def timed(call: Callable[[], Any], repeats: int, clock: str = "wall") -> float:
     return (now() - start) / repeats
 
 
-def ratios(trial: Trial, *, rounds: int, budget: float, clock: str = "wall") -> dict[str, Any]:
+def ratios(trial: Trial, *, least: int, rounds: int, budget: float, clock: str = "wall") -> dict[str, Any]:
     """Medians over rounds of axisoft, peer and a plain copy in turn; the ratio is taken within each round."""
     calls = (trial.ours, trial.theirs, trial.copy)
     repeats = []
@@ -52,7 +52,7 @@ def ratios(trial: Trial, *, rounds: int, budget: float, clock: str = "wall") -> 
         repeats.append(max(1, min(2000, round(SAMPLE / timed(call, 1)))))
     rows: list[list[float]] = []
     start = time.perf_counter()
-    while len(rows) < 7 or (len(rows) < rounds and time.perf_counter() - start < budget):
+    while len(rows) < least or (len(rows) < rounds and time.perf_counter() - start < budget):
         rows.append([timed(call, n, clock) for call, n in zip(calls, repeats, strict=True)])
     ours, theirs, copy = (list(column) for column in zip(*rows, strict=True))
     low, middle, high = statistics.quantiles([a / b for a, b in zip(ours, theirs, strict=True)], n=4)

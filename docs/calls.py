@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 LOGITS = ("logits", [[2.0, 0.5, -1.0], [0.0, 3.0, 0.5]])
 LABELS = ("labels", [0, 1])
 SCORE = ("x", [[-2.0, 0.0, 30.0]])
+PIXELS = ("logits", [[[[2.0, -1.0]], [[0.5, 3.0]], [[-1.0, 0.0]]]])
 IMAGES = ("images", [[[[2.0, -1.0]], [[0.5, 3.0]], [[-1.0, 0.0]]]])
 
 # name: the arrays, the rest of the call, whether it is a loss: what comes out is a number, with a gradient beside it.
@@ -19,7 +20,7 @@ CALLS = {
     "sigmoid": ((SCORE,), "", False),
     "log_sigmoid": ((SCORE,), "", False),
     "softplus": ((SCORE,), "", False),
-    "cross_entropy": ((IMAGES, ("labels", [[[0, 1]]])), "axis=1", True),
+    "cross_entropy": ((PIXELS, ("labels", [[[0, 1]]])), "axis=1", True),
     "linear_cross_entropy": (
         (("features", [[1.0, 0.0], [0.5, 2.0]]), ("matrix", [[2.0, 0.0], [0.0, 1.0], [-1.0, 0.5]]), LABELS),
         "",
@@ -27,6 +28,23 @@ CALLS = {
     ),
     "nll_loss": ((("log_probs", [[-0.25, -2.0, -3.0], [-1.5, -0.5, -1.75]]), LABELS), "", True),
     "binary_cross_entropy_with_logits": ((LOGITS, ("there", [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])), "", True),
+}
+
+# What reads the same in every library: the arrays, and what is done with them.
+ALIKE = {
+    "vjp": (
+        (LOGITS,),
+        ("y, pullback = axisoft.vjp(axisoft.softmax, logits)", "(gradient,) = pullback(y)", "print(gradient)"),
+    ),
+    "value_and_grad": (
+        (LOGITS, LABELS),
+        (
+            "loss, gradient = axisoft.value_and_grad(axisoft.cross_entropy)(logits, labels)",
+            "print(loss)",
+            "print(gradient)",
+        ),
+    ),
+    "diagnose": ((LOGITS, LABELS), ("print(axisoft.diagnose(logits, labels, axis=0))",)),
 }
 
 LIBRARIES = {
@@ -38,7 +56,8 @@ LIBRARIES = {
 
 def source(name: str, library: str) -> str:
     """The code of an example; it leaves ``y``, or ``loss`` and ``gradient``."""
-    arrays, options, is_loss = CALLS[name]
+    arrays, *rest = ALIKE[name] if name in ALIKE else CALLS[name]
+    is_loss = name in CALLS and rest[1]
     _, imports, floats, integers = LIBRARIES[library]
     first = arrays[0][0]
     lines = [imports, "", "import axisoft", ""]
@@ -47,9 +66,12 @@ def source(name: str, library: str) -> str:
         made = kind.format(value=value)
         if library == "torch" and is_loss and array == first:
             made = made.removesuffix(")") + ", requires_grad=True)"
-        lines.append(f"{array} = {made}")
+        shape = "  # (N, C, H, W)" if name == "cross_entropy" and array == first else ""
+        lines.append(f"{array} = {made}{shape}")
     names = ", ".join(array for array, _ in arrays)
-    arguments = f"{names}, {options}" if options else names
+    if name in ALIKE:
+        return "\n".join([*lines, *rest[0]])
+    arguments = f"{names}, {rest[0]}" if rest[0] else names
     if not is_loss:
         lines += [f"y = axisoft.{name}({arguments})", "print(y)"]
     elif library == "numpy":

@@ -92,6 +92,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "min_reported_time": 1e9,
     "plot_gallery": True,
+    "run_stale_examples": True,
 }
 
 FAMILIES = {
@@ -129,7 +130,7 @@ PEERS = {
 def page_of(name, family):
     """A function's page: a call in each library with what it prints, its docstring, its relatives and its peers."""
     lines = [name, "=" * len(name), ""]
-    if name in calls.CALLS:
+    if name in calls.CALLS or name in calls.ALIKE:
         lines += [".. tab-set::", "    :sync-group: library", ""]
         for library, (title, *_) in calls.LIBRARIES.items():
             code = calls.source(name, library)
@@ -190,10 +191,14 @@ def read_docstring(app, what, name, thing, options, lines):
     lines[:] = [re.sub(r"docs/([\w-]+)\.md", r":doc:`\1 </\1>`", line) for line in found]
 
 
+INSIDE = ("how-it-works", "add-a-function", "add-a-backend")  # where an op's `vjp`, for one, is not the public one
+
+
 def link_calls(app, doctree, docname):
     """A call or a name of ours that a page quotes leads to its page; the Markdown stays as readable as it is."""
     for literal in list(doctree.findall(nodes.literal)):
-        found = re.fullmatch(r"(?:axisoft\.)?(\w+)(?:\(.*\))?", literal.astext(), re.DOTALL)
+        prefix = r"axisoft\." if docname in INSIDE else r"(?:axisoft\.)?"
+        found = re.fullmatch(rf"{prefix}(\w+)(?:\(.*\))?", literal.astext(), re.DOTALL)
         inside = literal.parent
         while inside is not None and not isinstance(inside, (nodes.reference, nodes.title)):
             inside = inside.parent

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import array_api_compat.numpy as compat
 import numpy as np
 
-from axisoft import _backends, _core
-from axisoft._backends import queued
+from axisoft import _backends
+from axisoft._backends import plain, queued
 
 
 class Array(np.ndarray):
@@ -74,12 +74,12 @@ class Executor:
 
     def evaluate(self, op, arrays, *, xp, **static):
         with np.errstate(all="ignore"):
-            y = _core.evaluate(_core.by_formula(XP), op, _as(Array, arrays), xp=XP, **static)
+            y = plain.evaluate(op, _as(Array, arrays), xp=XP, **static)
         return np.asarray(y)
 
     def pullback(self, op, arrays, wanted, *, xp, **static):
         with np.errstate(all="ignore"):
-            y, pull = _core.pullback(_core.by_formula(XP), op, _as(Array, arrays), wanted, xp=XP, **static)
+            y, pull = plain.pullback(op, _as(Array, arrays), wanted, xp=XP, **static)
 
         def quiet(g):
             with np.errstate(all="ignore"):

@@ -83,6 +83,11 @@ def test_cupy_has_every_function_that_formulas_and_rules_call(monkeypatch):
     with eager.installed():
         for case in cases:
             assert case.judge(np.asarray(case.run(numpy))).ok
+        features, matrix, bias = np.ones((3, 2)), np.ones((4, 2)), np.ones(4)
+        options = {"weight": np.ones(4), "sample_weight": np.ones(3), "ignore_index": 3, "soft_cap": 2.0}
+        options |= {"label_smoothing": 0.1, "z_loss": 0.1}
+        layer = axisoft.value_and_grad(axisoft.linear_cross_entropy, argnums=(0, 1, 3))
+        layer(features, matrix, np.asarray([0, 1, 3]), bias, **options)
     assert sum(case.cotangent is not None for case in cases) > 100
     asked = {name for name in NAMES if not name.startswith("__")}
     assert {"exp", "log1p", "max", "argmax", "where", "take_along_axis", "reciprocal"} <= asked

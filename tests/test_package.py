@@ -238,7 +238,7 @@ def test_examples_in_docstrings(module, monkeypatch):
 
 
 def test_every_executor_has_a_row_and_every_row_its_executor():
-    shared = {"__init__", "__pycache__", "kept", "linear", "parts", "queued", "tiles"}
+    shared = {"__init__", "__pycache__", "kept", "linear", "parts", "plain", "queued", "tiles"}
     files = {path.stem for path in (PACKAGE / "_backends").iterdir()} - shared
     assert files == {backend.name for backend in _backends.BACKENDS if backend.executor}
     for backend in _backends.BACKENDS:

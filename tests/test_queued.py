@@ -38,6 +38,18 @@ from test_large_arrays import (
     test_special_rows_among_many,
     test_the_softmax_family,
 )
+from test_linear import (
+    test_a_capped_logit_keeps_the_digits_of_its_slope,
+    test_gradients_along_some_of_the_arrays,
+    test_more_axes,
+    test_no_samples,
+    test_nothing_of_a_dropped_sample_leaks,
+    test_one_sample_without_axes,
+    test_samples_that_all_are_dropped,
+    test_the_promise_given_the_logits,
+    test_value_and_gradients,
+    test_what_is_hidden_may_hold_anything,
+)
 from test_reproducible import test_a_slice_is_by_itself_where_no_value_chooses
 from test_special_values import (
     test_100_000_equal_half_entries,

@@ -45,7 +45,11 @@ class Target:
         if self._namespace is not None:
             return self._device
         executor = _backends.executor(self.xp)
-        return executor.find_device(self.device_name) if hasattr(executor, "find_device") else None
+        if hasattr(executor, "find_device"):
+            return executor.find_device(self.device_name)
+        if self.device_name != self.backend.devices[0]:
+            raise RuntimeError(f"axisoft/_backends has no find_device of {self.backend.name}")
+        return None
 
     def session(self) -> contextlib.AbstractContextManager[Any]:
         """Where every dtype of the golden values exists: JAX has float64 only while it is told to."""

@@ -2,8 +2,8 @@
 A row of attention behind a mask
 ================================
 
-A word looks at those before it, not at padding, and a row of padding at nothing at all. ``where`` says what is there;
-what is not takes no part, whatever its score is.
+A word looks at itself and those before it, not at padding, and a row of padding at nothing at all. ``where`` says what
+is there; what is not takes no part, whatever its score is.
 """
 
 import matplotlib.pyplot as plt

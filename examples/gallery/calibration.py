@@ -2,15 +2,18 @@
 Is 90 per cent right nine times in ten?
 =======================================
 
-A network that is trained for long gets the digits right and its probabilities wrong: it is too sure. One number, the
+A network that is trained for long is too sure of what it says. One number, the
 temperature that makes the held-out loss least, mends that without changing a single answer (Guo, Pleiss, Sun and
 Weinberger, "On calibration of modern neural networks", 2017).
 """
+
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 import axisoft
@@ -20,7 +23,9 @@ rng = np.random.default_rng(0)
 images = digits.data / 16 + rng.normal(0, 0.35, digits.data.shape)  # noise, so that there is something to be unsure of
 train, tune, test = np.split(rng.permutation(len(images)), [600, 1200])
 net = MLPClassifier((64,), alpha=0.0, max_iter=400, tol=0.0, n_iter_no_change=400, random_state=0)
-net.fit(images[train], digits.target[train])
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", ConvergenceWarning)  # 400 turns over the images, converged or not
+    net.fit(images[train], digits.target[train])
 
 
 def logits_of(which):

@@ -2,9 +2,9 @@
 The digits of a confident prediction
 ====================================
 
-Two classes, float32, and a label that leads by a gap. The loss is log(1 + exp(-gap)), some exp(-gap): small, and every
-digit of it is there to be had. Each framework's own loss is the difference of two numbers near each other, and loses
-them.
+Two classes, float32, and a label that leads by a gap. The loss is log(1 + exp(-gap)), about exp(-gap): small, and every
+digit of it is there to be had. SciPy, PyTorch and JAX round 1 + exp(-gap) before they take its logarithm; Optax
+subtracts two numbers near each other.
 """
 
 import math

@@ -2,8 +2,8 @@
 Temperature
 ===========
 
-Logits divided by a temperature before the softmax: below 1 the largest takes all, above 1 they draw level. The order of
-the classes never changes, and nothing overflows at either end.
+Logits divided by a temperature before the softmax. Towards 0 the largest takes all, towards infinity they draw level.
+The order of the classes never changes, and nothing overflows at either end.
 """
 
 import matplotlib.pyplot as plt

@@ -70,8 +70,7 @@ for name, (step, array) in libraries.items():
     print(f"{name:8} last loss {found[-1]:.7f}   of the digits {right:.1%} right")
 
 # %%
-# Four curves that lie on each other; below, how far from NumPy's. What is left is the order in which each library adds
-# up a product of matrices.
+# Four curves that lie on each other; below, how far from NumPy's. What is left is rounding.
 
 fig, axes = plt.subplots(2, 1, figsize=(8, 5.6), sharex=True, height_ratios=(2, 1), layout="constrained")
 shapes = {"NumPy": ("#8d6cab", 6.5, "-"), "PyTorch": ("#d1495b", 4, "-"), "JAX": ("#2e86ab", 2, "-")}
