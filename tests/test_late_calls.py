@@ -87,6 +87,7 @@ def can_be_forked(backend):
 @pytest.mark.parametrize("size", CALLS)
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.backends(fits=can_be_late)
+@pytest.mark.host  # the process that it starts knows no target
 def test_the_first_call(target, moment, size):
     module = {"jax": "jax.numpy"}.get(target.backend.package, target.backend.package)
     assert said(start(module, size) + MOMENTS[moment]) == "right\n"

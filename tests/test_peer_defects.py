@@ -226,6 +226,7 @@ def test_torch_compile_takes_the_whole_graph(target):
 
 
 @pytest.mark.backends(fits=lambda backend: backend.name == "torch")
+@pytest.mark.host  # the process that it starts knows no target
 def test_a_first_call_may_be_a_compiled_one(target):
     code = """
 import torch, axisoft
