@@ -61,13 +61,14 @@ def source(name: str, library: str) -> str:
     _, imports, floats, integers = LIBRARIES[library]
     first = arrays[0][0]
     lines = [imports, "", "import axisoft", ""]
+    if name == "cross_entropy":
+        lines.append("# logits (N, C, H, W), labels (N, H, W)")
     for array, value in arrays:
         kind = floats if "." in str(value) else integers
         made = kind.format(value=value)
         if library == "torch" and is_loss and array == first:
             made = made.removesuffix(")") + ", requires_grad=True)"
-        shape = "  # (N, C, H, W)" if name == "cross_entropy" and array == first else ""
-        lines.append(f"{array} = {made}{shape}")
+        lines.append(f"{array} = {made}")
     names = ", ".join(array for array, _ in arrays)
     if name in ALIKE:
         return "\n".join([*lines, *rest[0]])
