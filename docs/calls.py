@@ -9,7 +9,7 @@ LOGITS = ("logits", [[2.0, 0.5, -1.0], [0.0, 3.0, 0.5]])
 LABELS = ("labels", [0, 1])
 SCORE = ("x", [[-2.0, 0.0, 30.0]])
 PIXELS = ("logits", [[[[2.0, -1.0]], [[0.5, 3.0]], [[-1.0, 0.0]]]])
-IMAGES = ("images", [[[[2.0, -1.0]], [[0.5, 3.0]], [[-1.0, 0.0]]]])
+IMAGES = ("images", PIXELS[1])
 
 # name: the arrays, the rest of the call, whether it is a loss: what comes out is a number, with a gradient beside it.
 CALLS = {
@@ -47,45 +47,52 @@ ALIKE = {
     "diagnose": ((LOGITS, LABELS), ("print(axisoft.diagnose(logits, labels, axis=0))",)),
 }
 
+# The title of its tab, what it imports, an array of floats and one of integers, and a loss with its gradient.
 LIBRARIES = {
-    "numpy": ("NumPy", "import numpy as np", "np.asarray({value}, dtype=np.float32)", "np.asarray({value})"),
-    "torch": ("PyTorch", "import torch", "torch.tensor({value})", "torch.tensor({value})"),
-    "jax": ("JAX", "import jax\nimport jax.numpy as jnp", "jnp.asarray({value})", "jnp.asarray({value})"),
+    "numpy": (
+        "NumPy",
+        "import numpy as np",
+        "np.asarray({value}, dtype=np.float32)",
+        "np.asarray({value})",
+        "loss, gradient = axisoft.value_and_grad(axisoft.{name})({arguments})\nprint(loss)\nprint(gradient)",
+    ),
+    "torch": (
+        "PyTorch",
+        "import torch",
+        "torch.tensor({value})",
+        "torch.tensor({value})",
+        "loss = axisoft.{name}({arguments})\nloss.backward()\ngradient = {first}.grad\n"
+        "print(loss.item())\nprint(gradient)",
+    ),
+    "jax": (
+        "JAX",
+        "import jax\nimport jax.numpy as jnp",
+        "jnp.asarray({value})",
+        "jnp.asarray({value})",
+        "loss, gradient = jax.value_and_grad(axisoft.{name})({arguments})\nprint(loss)\nprint(gradient)",
+    ),
 }
 
 
 def source(name: str, library: str) -> str:
     """The code of an example; it leaves ``y``, or ``loss`` and ``gradient``."""
+    _, imports, floats, integers, step = LIBRARIES[library]
     arrays, *rest = ALIKE[name] if name in ALIKE else CALLS[name]
-    is_loss = name in CALLS and rest[1]
-    _, imports, floats, integers = LIBRARIES[library]
     first = arrays[0][0]
     lines = [imports, "", "import axisoft", ""]
     if name == "cross_entropy":
         lines.append("# logits (N, C, H, W), labels (N, H, W)")
     for array, value in arrays:
-        kind = floats if "." in str(value) else integers
-        made = kind.format(value=value)
-        if library == "torch" and is_loss and array == first:
+        made = (floats if "." in str(value) else integers).format(value=value)
+        if array == first and "backward" in step and name in CALLS and rest[1]:
             made = made.removesuffix(")") + ", requires_grad=True)"
         lines.append(f"{array} = {made}")
-    names = ", ".join(array for array, _ in arrays)
     if name in ALIKE:
         return "\n".join([*lines, *rest[0]])
-    arguments = f"{names}, {rest[0]}" if rest[0] else names
-    if not is_loss:
-        lines += [f"y = axisoft.{name}({arguments})", "print(y)"]
-    elif library == "numpy":
-        lines += [f"loss, gradient = axisoft.value_and_grad(axisoft.{name})({arguments})", "print(loss)"]
-        lines += ["print(gradient)"]
-    elif library == "torch":
-        lines += [f"loss = axisoft.{name}({arguments})", "loss.backward()", "gradient = ", "print(loss.item())"]
-        lines[-2] += f"{first}.grad"
-        lines += ["print(gradient)"]
-    else:
-        lines += [f"loss, gradient = jax.value_and_grad(axisoft.{name})({arguments})", "print(loss)"]
-        lines += ["print(gradient)"]
-    return "\n".join(lines)
+    options, is_loss = rest
+    arguments = ", ".join(filter(None, [*(array for array, _ in arrays), options]))
+    call = step if is_loss else "y = axisoft.{name}({arguments})\nprint(y)"
+    return "\n".join([*lines, call.format(name=name, arguments=arguments, first=first)])
 
 
 def run(code: str) -> tuple[dict[str, object], str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import types
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import axisoft
-from axisoft import testing
+from axisoft import _backends, testing
 from axisoft._core import OPS
 
 
@@ -204,6 +205,15 @@ def test_targets_that_make_no_sense(name, error, text):
     with pytest.raises(error) as caught:
         testing.target(name)
     assert str(caught.value).startswith(text)
+
+
+def test_a_device_that_a_backend_cannot_find_is_missing(monkeypatch):
+    """Never the default one under another's name."""
+    row = replace(_backends.BY_NAME["numpy"], devices=("cpu", "gpu"))
+    monkeypatch.setitem(_backends.BY_NAME, "numpy", row)
+    assert testing.target("numpy").device is None
+    with pytest.raises(testing.Missing, match=r"numpy:gpu needs a device that is not there .*no find_device of numpy"):
+        testing.target("numpy:gpu")
 
 
 def test_a_backend_that_is_not_installed_is_missing(monkeypatch):
